@@ -1,0 +1,150 @@
+"""The HTTP application: every handler, what it is given, and what runs beside it. Nobody imports this."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from photochanger.adapters.db.migrate import migrate
+from photochanger.adapters.providers.driver import Driver, ProviderError
+from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
+from photochanger.assembly import Parts
+from photochanger.assets import assets
+from photochanger.config import Config
+from photochanger.core.clock import Clock
+from photochanger.features.accounts.api import AccountsApi
+from photochanger.features.accounts.deps import AccessGuard
+from photochanger.features.audit.api import AuditApi
+from photochanger.features.galleries.public import GalleriesPublic
+from photochanger.features.ingest.api import IngestApi, TemplatesApi
+from photochanger.features.ingest.measures import IngestMeasures
+from photochanger.features.jobs.api import JobsApi
+from photochanger.features.maintenance.doctor import SKEW_MS
+from photochanger.features.media.api import CleanupApi, ResultsApi
+from photochanger.features.media.measures import MediaMeasures
+from photochanger.features.media.public import ResultsPublic, StorePublic
+from photochanger.features.settings.api import SettingsApi
+from photochanger.features.slots.api import SlotsApi
+from photochanger.web.health import Check, Degraded, Unhealthy, health_routes
+from photochanger.web.layers import install_layers
+from photochanger.web.metrics import Metrics, metrics_route
+from photochanger.web.openapi import openapi_config
+from photochanger.web.problems import EXCEPTION_HANDLERS
+from photochanger.web.render import environment, template_config
+from photochanger.web.static import StaticFiles
+
+API_VERSION = "0.1.0"
+"""SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
+
+CONTROLLERS = (
+    IngestApi,
+    ResultsPublic,
+    StorePublic,
+    GalleriesPublic,
+    JobsApi,
+    ResultsApi,
+    CleanupApi,
+    TemplatesApi,
+    SlotsApi,
+    SettingsApi,
+    AccountsApi,
+    AuditApi,
+)
+
+
+def create_app(
+    config: Config,
+    *,
+    store: ObjectStore | None = None,
+    providers: Iterable[Driver] | None = None,
+    clock: Clock | None = None,
+    base_url: str = "http://127.0.0.1:8000",
+) -> Litestar:
+    return serve_parts(Parts(config, store=store, providers=providers, clock=clock, base_url=base_url))
+
+
+def serve_parts(parts: Parts) -> Litestar:
+    metrics, static = Metrics(), StaticFiles(assets("static"))
+    stored = MediaMeasures(metrics.registry, database=parts.database, store=parts.store)
+    token = parts.config.metrics_token
+    app = Litestar(
+        route_handlers=[
+            *CONTROLLERS,
+            *health_routes(_checks(parts), _provider_checks(parts), parts.clock),
+            metrics_route(metrics, token.get_secret_value() if token else None, refresh=[stored.refresh]),
+            static.handler(),
+        ],
+        dependencies=_dependencies(parts, metrics),
+        guards=[AccessGuard(parts.accounts)],
+        lifespan=[lambda _: _running(parts)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        template_config=template_config(environment(assets("templates"), static, parts.clock)),
+        openapi_config=openapi_config(API_VERSION),
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+    install_layers(app, clock=parts.clock, addresses=parts.addresses, metrics=metrics)
+    app.state.parts = parts
+    return app
+
+
+@asynccontextmanager
+async def _running(parts: Parts) -> AsyncIterator[None]:
+    """Everything that lives as long as the application: schema first, then the workers, then maintenance."""
+    try:
+        await migrate(parts.database.engine, assets("migrations"))
+        await parts.imaging.start()
+        async with parts.maintenance.running():
+            yield
+            await parts.runner.drain()
+    finally:
+        await parts.close()
+
+
+def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
+    """What handlers may ask for, by name."""
+    names = (
+        *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
+        *("jobs", "media", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+    )
+    services: dict[str, object] = {name: getattr(parts, name) for name in names}
+    services["measures"] = IngestMeasures(metrics.registry)
+    return {name: _given(service) for name, service in services.items()}
+
+
+def _given(service: object) -> Provide:
+    def give() -> Any:
+        return service
+
+    return Provide(give, sync_to_thread=False)
+
+
+def _checks(parts: Parts) -> dict[str, Check]:
+    async def database() -> None:
+        skew = await parts.doctor.clock_skew_ms()
+        if abs(skew) > SKEW_MS:
+            raise Degraded(f"its clock differs from this machine's by {skew} ms")
+
+    async def storage() -> None:
+        try:
+            await parts.store.check()
+        except StorageUnavailable as problem:
+            raise Unhealthy(problem.reason) from None
+
+    return {"database": database, "storage": storage}
+
+
+def _provider_checks(parts: Parts) -> dict[str, Check]:
+    def check(driver: Driver) -> Check:
+        async def probe() -> None:
+            try:
+                await driver.probe()
+            except ProviderError as error:
+                raise Unhealthy(str(error)) from None
+
+        return probe
+
+    return {driver.name: check(driver) for driver in parts.providers}

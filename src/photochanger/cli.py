@@ -1,0 +1,228 @@
+"""The command line: `photochanger`. Commands work beside a running server, which follows within a second."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from logging.handlers import SysLogHandler
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+from photochanger.adapters.credentials_file import CredentialsFileBroken
+from photochanger.adapters.db.migrate import migrate as migrate_database
+from photochanger.adapters.secrets import SecretUnusable
+from photochanger.app import create_app
+from photochanger.assembly import Parts
+from photochanger.assets import assets
+from photochanger.config import Config, ConfigError, load_config
+from photochanger.core.errors import Problem
+from photochanger.features.audit.schemas import Actor
+from photochanger.send import send_files
+from photochanger.web.log import configure
+from photochanger.web.server import run
+
+T = TypeVar("T")
+OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
+
+password_option = click.option(
+    "--password-stdin", is_flag=True, required=True, help="Read the password from the first line of standard input."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="photochanger")
+def main() -> None:
+    """A photo in by one HTTP POST, the transformed photo out in the same answer."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for the network.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+def serve(host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM. Migrates the embedded database itself."""
+    config = _config()
+    name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 – a comparison
+    try:
+        app = create_app(config, base_url=f"http://{name}:{port}")
+    except SecretUnusable as reason:
+        _fail(str(reason))
+    run(app, host, port)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database's schema to the newest version."""
+    _run(_nothing)
+    click.echo("The schema is up to date.")
+
+
+@main.group()
+def accounts() -> None:
+    """Who may sign in."""
+
+
+@accounts.command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["admin", "operator", "member"]), required=True)
+@password_option
+def create_account(name: str, role: str, *, password_stdin: bool) -> None:  # noqa: ARG001 – the flag says where from
+    """Make an account."""
+    password = _password()
+    _run(lambda parts: parts.accounts.create(name, password, role, Actor.command_line()))
+    click.echo(f"{name} may sign in as {role}.")
+
+
+@accounts.command("set-password")
+@click.argument("name")
+@password_option
+def set_account_password(name: str, *, password_stdin: bool) -> None:  # noqa: ARG001
+    """Give an account a new password; ends its sessions."""
+    password = _password()
+    _run(lambda parts: parts.accounts.set_password(name, password, Actor.command_line()))
+    click.echo(f"{name} has a new password.")
+
+
+@accounts.command("disable")
+@click.argument("name")
+def disable_account(name: str) -> None:
+    """Keep an account from signing in; ends its sessions."""
+    _run(lambda parts: parts.accounts.disable(name, Actor.command_line()))
+    click.echo(f"{name} may not sign in any more.")
+
+
+@accounts.command("list")
+def list_accounts() -> None:
+    """One line for each account; nothing where there is none."""
+    for account in _run(lambda parts: parts.accounts.list_accounts()):
+        state = "disabled" if account.disabled_at else "enabled"
+        click.echo(f"{account.username}\t{account.role}\t{state}\t{account.origin}")
+
+
+@main.group()
+def slots() -> None:
+    """The ingest addresses."""
+
+
+@slots.command("list")
+def list_slots() -> None:
+    """One line for each slot."""
+    for slot in _run(lambda parts: parts.slots.list_page(limit=1000)):
+        state = "enabled" if slot.enabled else "disabled"
+        password = "password" if slot.password_hash else "no password"
+        steps = " > ".join(f"{step.provider}:{step.operation}" for step in slot.config.chain)
+        click.echo(f"{slot.slot_id}\t{state}\t{password}\t{steps}\t{slot.name}")
+
+
+@slots.command("set-password")
+@click.argument("slot")
+@password_option
+def set_slot_password(slot: str, *, password_stdin: bool) -> None:  # noqa: ARG001
+    """Give a slot the password that senders need."""
+    password = _password()
+    _run(lambda parts: parts.slots.set_password(slot, password, Actor.command_line()))
+    click.echo(f"{slot} has a new password.")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--slot", required=True, help="For example slot-001.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server's address.")
+@click.option("--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers.")
+@password_option
+def send(files: tuple[Path, ...], slot: str, url: str, out: Path, *, password_stdin: bool) -> None:  # noqa: ARG001
+    """Send photos to a slot and keep what comes back."""
+    out.mkdir(parents=True, exist_ok=True)
+    failed = asyncio.run(send_files(files, slot=slot, url=url, out=out, password=_password(), echo=click.echo))
+    sys.exit(PROBLEMS if failed else OK)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only count what is due.")
+@click.option("--syslog", is_flag=True, help="Also tell the system log.")
+def cleanup(*, dry_run: bool, syslog: bool) -> None:
+    """Delete what is over. Fit for cron: 0 all gone, 1 something could not be deleted, 2 could not run."""
+
+    async def clean(parts: Parts) -> tuple[str, int]:
+        found = await (parts.retention.count_due() if dry_run else parts.retention.evict_expired())
+        verb = "would be deleted" if dry_run else "deleted"
+        text = f"{found.count} objects {verb}, {found.freed_bytes} bytes"
+        return (f"{text}; {found.failed} could not be deleted" if found.failed else text), found.failed
+
+    text, failed = _run(clean)
+    click.echo(text)
+    if syslog:
+        _tell_syslog(text, logging.ERROR if failed else logging.INFO)
+    sys.exit(PROBLEMS if failed else OK)
+
+
+@main.command()
+def reconcile() -> None:
+    """Close what a crash left behind: jobs, uploads, objects without a row."""
+    done = _run(lambda parts: parts.reconciler.reconcile(whole_store=True))
+    for name in done.__struct_fields__:
+        click.echo(f"{name.replace('_', ' ')}: {getattr(done, name)}")
+    sys.exit(PROBLEMS if done.objects_missing else OK)
+
+
+@main.command()
+def doctor() -> None:
+    """Look at everything the product stands on, and say what to do."""
+    findings = _run(lambda parts: parts.doctor.examine())
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.name}: {finding.says}")
+        if finding.advice:
+            click.echo(f"     → {finding.advice}")
+    sys.exit(OK if all(finding.ok for finding in findings) else PROBLEMS)
+
+
+def _config() -> Config:
+    try:
+        config = load_config()
+    except ConfigError as error:
+        _fail("\n".join(error.mistakes))
+    configure(config.log_level, config.log_format)
+    return config
+
+
+def _run(work: Callable[[Parts], Awaitable[T]]) -> T:
+    """Does `work` with the product's services on an up-to-date schema; a problem becomes one line and exit code 2."""
+    config = _config()
+
+    async def with_parts() -> T:
+        parts = Parts(config)
+        try:
+            await migrate_database(parts.database.engine, assets("migrations"))
+            return await work(parts)
+        finally:
+            await parts.close()
+
+    try:
+        return asyncio.run(with_parts())
+    except Problem as problem:
+        mistakes = [f"{error.field} {error.message}" for error in problem.members.get("errors", [])]
+        _fail("; ".join(mistakes) or problem.detail)
+    except (SecretUnusable, CredentialsFileBroken) as reason:
+        _fail(str(reason))
+
+
+async def _nothing(_: Parts) -> None:
+    """Migrating is what `_run` does first anyway."""
+
+
+def _password() -> str:
+    """The first line of standard input; its line end is not part of the password."""
+    line = sys.stdin.readline()
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _tell_syslog(text: str, level: int) -> None:
+    logger = logging.getLogger("photochanger.cleanup")
+    logger.addHandler(SysLogHandler("/dev/log"))
+    logger.log(level, "photochanger: %s", text)
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(CANNOT_RUN)

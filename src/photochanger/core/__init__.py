@@ -1,0 +1,1 @@
+"""Ring 1: what every part may use. Standard library and msgspec only; knows nobody."""

@@ -1,0 +1,163 @@
+"""Ends a job: bytes first, then the job, its media, attempts, album and audit in one transaction, then the notice."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from photochanger.adapters.coordination.notices import Notices
+from photochanger.adapters.db.session import Database, DatabaseUnavailable
+from photochanger.adapters.imaging.imaging import Rendered
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.features.audit.schemas import Actor
+from photochanger.features.audit.service import record
+from photochanger.features.galleries.service import append_to_album
+from photochanger.features.ingest.opening import result_life, source_life
+from photochanger.features.ingest.schemas import Answer, Ending, Work
+from photochanger.features.jobs.models import Attempt, Job
+from photochanger.features.jobs.schemas import ResultSummary
+from photochanger.features.jobs.service import jobs_in
+from photochanger.features.media.models import Media
+from photochanger.features.media.retention import Retention
+from photochanger.features.media.service import MediaService, media_in
+
+_REJECTED = frozenset({"image-unreadable", "image-too-many-pixels"})
+
+
+class Finish:
+    def __init__(
+        self, *, database: Database, clock: Clock, media: MediaService, retention: Retention, notices: Notices
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._media = media
+        self._retention = retention
+        self._notices = notices
+
+    async def begin_attempt(self, attempt: Attempt) -> None:
+        async with self._database.write() as session:
+            jobs_in(session).begin_attempt(attempt)
+
+    async def keep(self, slot_id: str, rendered: Rendered) -> list[Media]:
+        """Stores the result and its renditions; where one fails, none is left."""
+        files = {
+            "full": rendered.full,
+            "thumb.webp": rendered.thumb_webp,
+            "thumb.jpeg": rendered.thumb_jpeg,
+            "screen.webp": rendered.screen_webp,
+            "screen.jpeg": rendered.screen_jpeg,
+        }
+        tasks = [
+            asyncio.create_task(
+                self._media.keep("result" if variant == "full" else "preview", slot_id, file, variant=variant)
+            )
+            for variant, file in files.items()
+        ]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await self._media.discard(*(media.object_key for media in ended if isinstance(media, Media)))
+            raise
+
+    async def end(self, work: Work, ending: Ending, attempts: list[Attempt]) -> Answer:
+        """Ends the job once, whatever happens; raises its problem where there is nothing to hand out."""
+        job, now = work.job, self._clock.now()
+        values = self._values(work, ending, attempts, now)
+        try:
+            is_ended = await self._write(work, ending, attempts, values)
+        except DatabaseUnavailable:
+            is_ended = await self._has_arrived(job, values)  # nothing is claimed that was not kept
+            if not is_ended:
+                raise
+        if not is_ended:  # the sweep closed it meanwhile
+            await self._media.discard(*(media.object_key for media in ending.kept))
+            raise Problem("interrupted", headers={"X-Job-Id": str(job.id)})
+        for name, value in values.items():
+            setattr(job, name, value)
+        self._notices.publish(f"job:{job.id}")
+        if work.source.media.expires_at is not None and work.source.media.expires_at <= now:
+            self._retention.evict_soon(job.id)
+        if ending.rendered is None:
+            assert ending.problem is not None  # noqa: S101 – an ending is one or the other
+            ending.problem.headers["X-Job-Id"] = str(job.id)
+            raise ending.problem
+        return Answer(
+            job=job,
+            slot=work.slot,
+            is_duplicate=False,
+            full=ending.rendered.full,
+            attempts=attempts,
+            timings=work.timings,
+        )
+
+    async def _write(self, work: Work, ending: Ending, attempts: list[Attempt], values: dict[str, Any]) -> bool:
+        job, source = work.job, work.source
+        async with self._database.write() as session:
+            if not await jobs_in(session).finish(job.id, values):
+                return False
+            for attempt in attempts:
+                await jobs_in(session).settle_attempt(attempt)
+            for media in ending.kept:
+                media.job_id, media.expires_at = job.id, values["expires_at"]
+            media_in(session).add(ending.kept)
+            await media_in(session).set_expiry(source.media.id, self._source_expiry(work, values))
+            if values["status"] == "rejected":
+                await jobs_in(session).release_claims(job.id)
+            if ending.kept and source.album is not None:
+                await append_to_album(session, self._clock, work.slot.slot_id, source.album, job.id)
+            actor = Actor(name=work.slot.slot_id, address=source.address)
+            await record(session, self._clock, actor, "job.finished", str(job.id), {"status": values["status"]})
+        return True
+
+    async def _has_arrived(self, job: Job, values: dict[str, Any]) -> bool:
+        async with self._database.read() as session:
+            found = await jobs_in(session).find(job.id)
+        return found is not None and found.status == values["status"] and found.result == values["result"]
+
+    def _source_expiry(self, work: Work, values: dict[str, Any]) -> datetime:
+        life = source_life(work.slot, work.settings)
+        begun_at = values["finished_at"] if not life else work.job.received_at
+        expires_at: datetime = values["expires_at"] if life is None else begun_at.replace(microsecond=0) + life
+        work.source.media.expires_at = expires_at
+        return expires_at
+
+    def _values(self, work: Work, ending: Ending, attempts: list[Attempt], now: datetime) -> dict[str, Any]:
+        problem, rendered = ending.problem, ending.rendered
+        values: dict[str, Any] = {
+            "status": _status(problem),
+            "outcome": ending.outcome,
+            "provider": ending.provider,
+            "finished_at": now,
+            "duration_ms": round(work.window.elapsed() * 1000),
+            "failure_code": problem.code if problem else None,
+            "failure_detail": problem.detail if problem else None,
+            "cost_micros": sum(attempt.cost_micros or 0 for attempt in attempts),
+            "result": None,
+            "expires_at": work.job.expires_at,
+        }
+        if rendered is not None:
+            full = ending.kept[0]
+            summary = ResultSummary(
+                content_type=full.content_type,
+                size_bytes=full.size_bytes,
+                width=rendered.full.width,
+                height=rendered.full.height,
+                sha256=full.sha256,
+            )
+            values["result"] = msgspec.to_builtins(summary)
+            values["expires_at"] = now.replace(microsecond=0) + result_life(work.slot, work.settings)
+            values["approved_at"] = None if work.slot.config.gallery.approve_first else now
+        return values
+
+
+def _status(problem: Problem | None) -> str:
+    if problem is None:
+        return "done"
+    if problem.code == "provider-timeout":
+        return "timeout"
+    return "rejected" if problem.code in _REJECTED else "failed"

@@ -1,0 +1,94 @@
+"""Opens a job for a photo that is whole in the store: the first of an ingest's three units of work."""
+
+from datetime import datetime, timedelta
+
+from photochanger.adapters.db.session import Database, DatabaseUnavailable
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.features.ingest.dedup import claim_or_join
+from photochanger.features.ingest.schemas import Post, Source
+from photochanger.features.ingest.window import Window
+from photochanger.features.jobs.models import Job
+from photochanger.features.jobs.service import jobs_in, new_job
+from photochanger.features.media.service import MediaService, media_in
+from photochanger.features.settings.schemas import Settings
+from photochanger.features.slots.schemas import ConfiguredSlot
+
+
+class Opening:
+    def __init__(self, *, database: Database, clock: Clock, media: MediaService, runner_id: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._media = media
+        self._runner_id = runner_id
+
+    async def open_or_join(
+        self, source: Source, slot: ConfiguredSlot, settings: Settings, window: Window
+    ) -> tuple[Job, bool]:
+        """(the new job, True), or (the earlier job of the same photo, False). One transaction claims and opens."""
+        job = self._new_job(slot, settings, window.seconds - window.elapsed())
+        job.source_sha256 = source.media.sha256
+        job.ref = source.ref
+        source.media.job_id = job.id
+        source.media.expires_at = source_expiry(job, slot, settings)
+        try:
+            async with self._database.write() as session:
+                earlier = await claim_or_join(
+                    session,
+                    job,
+                    key=source.key,
+                    duplicate_window_seconds=slot.config.duplicate_window_seconds,
+                    now=job.received_at,
+                )
+                if earlier is not None:
+                    return earlier, False
+                jobs_in(session).add(job)
+                await session.flush()
+                media_in(session).add([source.media])
+        except DatabaseUnavailable:
+            if not await self._is_open(job):  # the commit may have arrived though its answer did not
+                raise
+        except Problem:
+            await self._media.discard(source.media.object_key)
+            raise
+        return job, True
+
+    async def record_refused(self, problem: Problem, post: Post, slot: ConfiguredSlot, settings: Settings) -> None:
+        """A job `rejected` for an upload whose sender was right and whose bytes were not."""
+        job = self._new_job(slot, settings, 0)
+        job.status = "rejected"
+        job.finished_at = job.received_at
+        job.duration_ms = round((self._clock.monotonic() - post.started) * 1000)
+        job.failure_code, job.failure_detail = problem.code, problem.detail
+        async with self._database.write() as session:
+            jobs_in(session).add(job)
+        problem.headers["X-Job-Id"] = str(job.id)
+
+    async def _is_open(self, job: Job) -> bool:
+        async with self._database.read() as session:
+            return await jobs_in(session).find(job.id) is not None
+
+    def _new_job(self, slot: ConfiguredSlot, settings: Settings, seconds_left: float) -> Job:
+        return new_job(
+            slot,
+            runner_id=self._runner_id,
+            now=self._clock.now(),
+            window=timedelta(seconds=seconds_left),
+            life=result_life(slot, settings),
+        )
+
+
+def result_life(slot: ConfiguredSlot, settings: Settings) -> timedelta:
+    return timedelta(hours=slot.config.result_ttl_hours or settings.result_ttl_hours)
+
+
+def source_life(slot: ConfiguredSlot, settings: Settings) -> timedelta | None:
+    """None: as long as the result, or as one would have lived."""
+    own = slot.config.source_ttl_hours
+    hours = settings.source_ttl_hours if own is None else own
+    return None if hours is None else timedelta(hours=hours)
+
+
+def source_expiry(job: Job, slot: ConfiguredSlot, settings: Settings) -> datetime:
+    life = source_life(slot, settings)
+    return job.expires_at if not life else job.received_at.replace(microsecond=0) + life

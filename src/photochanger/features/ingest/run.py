@@ -1,0 +1,175 @@
+"""Runs one job from its open row to its end: place, chain, result, one transaction. Goes on when the sender leaves."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from photochanger.adapters.coordination.places import NoPlace, Places
+from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
+from photochanger.adapters.providers.driver import Picture, Reference
+from photochanger.core import limits
+from photochanger.core.errors import Problem
+from photochanger.core.ids import parse_id
+from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
+from photochanger.features.ingest.finish import Finish
+from photochanger.features.ingest.schemas import Answer, Ending, Work
+from photochanger.features.ingest.window import LOCAL_RESERVE
+from photochanger.features.jobs.models import Attempt
+from photochanger.features.media.models import Media
+from photochanger.features.media.service import MediaService
+from photochanger.features.slots.schemas import ConfiguredSlot
+
+MAY_ANSWER_ORIGINAL = frozenset(
+    {"slot-busy", "provider-busy", "provider-rejected", "provider-failed", "provider-timeout"}
+)
+
+log = structlog.get_logger()
+
+
+class JobRunner:
+    def __init__(
+        self,
+        *,
+        media: MediaService,
+        imaging: Imaging,
+        chain: ChainRunner,
+        places: Places,
+        finish: Finish,
+    ) -> None:
+        self._media = media
+        self._imaging = imaging
+        self._chain = chain
+        self._places = places
+        self._finish = finish
+        self._running: set[asyncio.Task[Answer]] = set()
+
+    def start(self, work: Work) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(self._run(work), name=f"job {work.job.id}")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def drain(self) -> None:
+        """Waits for every running job; each ends inside its window."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def _ended(self, task: asyncio.Task[Answer]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # the sender may have left; the job's row tells what happened
+
+    async def _run(self, work: Work) -> Answer:
+        photo = _Photo(work, self._media, self._imaging)
+        attempts: list[Attempt] = []
+        ending = await self._result(work, photo, attempts)
+        if ending.problem and ending.problem.code in MAY_ANSWER_ORIGINAL:
+            await self._fall_back(work, photo, ending)
+        return await self._finish.end(work, ending, attempts)
+
+    async def _result(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Ending:
+        """How the job ends: a stored result, or the problem that its sender is told."""
+        try:
+            async with work.window.limit():
+                delivered = await self._transform(work, photo, attempts)
+                kept = await self._keep(work, delivered.rendered)
+            return Ending(rendered=delivered.rendered, kept=kept, outcome="transformed", provider=delivered.provider)
+        except TimeoutError:
+            return Ending(problem=Problem("provider-timeout"))
+        except Problem as problem:
+            return Ending(problem=problem)
+        except Exception:
+            log.exception("job.crashed", job_id=str(work.job.id))
+            return Ending(problem=Problem("internal"))
+
+    async def _transform(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Delivered:
+        config, timings = work.slot.config, work.timings
+        waited_from = work.window.elapsed()
+        async with AsyncExitStack() as place:
+            try:
+                wait = work.window.left() - LOCAL_RESERVE
+                name = f"slot:{work.slot.slot_id}"
+                await place.enter_async_context(
+                    self._places.take(name, places=config.max_concurrency, wait_seconds=wait)
+                )
+            except NoPlace:
+                raise Problem("slot-busy", retry_after=5) from None
+            began = work.window.elapsed()
+            timings.wait = began - waited_from
+            try:
+                await photo.prepare(
+                    limits.LOCAL_PIXELS if self._chain.starts_local(config.chain) else limits.REMOTE_PIXELS
+                )
+                order = Order(
+                    job_id=work.job.id,
+                    steps=config.chain,
+                    keep_shape=config.keep_shape,
+                    prepare=photo.prepare,
+                    references=await self._references(work.slot),
+                    variables=work.source.variables,
+                    settings=work.settings,
+                    window=work.window,
+                    keeps_reserve=config.failure_policy == "original",
+                )
+                return await self._chain.run(order, attempts, self._finish.begin_attempt)
+            finally:
+                timings.provider = work.window.elapsed() - began
+
+    async def _fall_back(self, work: Work, photo: "_Photo", ending: Ending) -> None:
+        """Hands back the upright original where the slot's policy says so. Its own failure leaves the first problem."""
+        if work.slot.config.failure_policy != "original":
+            return
+        try:
+            async with asyncio.timeout(LOCAL_RESERVE + work.window.left()):
+                prepared = await photo.prepare(limits.LOCAL_PIXELS)
+                rendered = await self._imaging.render(
+                    prepared.picture.data,
+                    width=prepared.source_width,
+                    height=prepared.source_height,
+                    has_alpha=prepared.has_alpha,
+                    keep_shape=True,
+                    max_pixels=limits.PIXELS,
+                    is_clean=True,
+                )
+                ending.kept = await self._keep(work, rendered)
+            ending.rendered, ending.outcome = rendered, "original"
+        except (TimeoutError, Problem) as failure:
+            log.warning("job.original_failed", job_id=str(work.job.id), error=str(failure))
+
+    async def _keep(self, work: Work, rendered: Rendered) -> list[Media]:
+        began = work.window.elapsed()
+        try:
+            return await self._finish.keep(work.slot.slot_id, rendered)
+        finally:
+            work.timings.store += work.window.elapsed() - began
+
+    async def _references(self, slot: ConfiguredSlot) -> tuple[Reference, ...]:
+        found = []
+        for template in slot.config.template_media:
+            media = await self._media.find(parse_id(template.media_id))
+            if media is not None and media.evicted_at is None:
+                data = await self._media.read_whole(media.object_key)
+                found.append(Reference(role=template.role, picture=Picture(data, media.content_type)))
+        return tuple(found)
+
+
+class _Photo:
+    """The source as its steps need it: decoded once for every size."""
+
+    def __init__(self, work: Work, media: MediaService, imaging: Imaging) -> None:
+        self._source = work.source.media
+        self._media = media
+        self._imaging = imaging
+        self._prepared: dict[int, Prepared] = {}
+
+    async def prepare(self, max_pixels: int) -> Prepared:
+        if max_pixels not in self._prepared:
+            async with self._media.store.get(self._source.object_key) as chunks:
+                self._prepared[max_pixels] = await self._imaging.prepare(
+                    chunks, self._source.content_type, max_pixels=max_pixels
+                )
+        return self._prepared[max_pixels]

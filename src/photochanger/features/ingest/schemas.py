@@ -1,0 +1,102 @@
+"""One post as it comes in, and its answer as it goes out: between `api` and `service`."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from photochanger.adapters.imaging.imaging import File, Rendered
+from photochanger.core.errors import Problem
+from photochanger.features.ingest.window import Window
+from photochanger.features.jobs.models import Attempt, Job
+from photochanger.features.jobs.schemas import AttemptDocument, ResultDocument
+from photochanger.features.media.models import Media
+from photochanger.features.settings.schemas import Settings
+from photochanger.features.slots.schemas import ConfiguredSlot
+
+
+class ClientGone(Exception):  # noqa: N818
+    """The sender left before the upload's end."""
+
+
+class Post(Struct, kw_only=True):
+    slot_id: str
+    address: str
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    idempotency_keys: list[str]
+    query: Mapping[str, str]
+    content_length: int | None
+    chunks: AsyncIterator[bytes]
+    """Raises ClientGone."""
+    started: float
+    """Monotonic seconds of the request's first byte."""
+
+
+class Source(Struct, kw_only=True):
+    """The uploaded photo, whole in the store."""
+
+    media: Media
+    address: str
+    key: str | None
+    """The sender's Idempotency-Key."""
+    album: str | None
+    ref: str | None
+    variables: Mapping[str, str]
+
+
+class Timings(Struct, kw_only=True):
+    """Seconds, for `Server-Timing`."""
+
+    receive: float = 0.0
+    wait: float = 0.0
+    provider: float = 0.0
+    store: float = 0.0
+
+
+class Work(Struct, kw_only=True):
+    """One open job and everything it needs."""
+
+    job: Job
+    slot: ConfiguredSlot
+    settings: Settings
+    source: Source
+    window: Window
+    timings: Timings
+
+
+class Ending(Struct, kw_only=True):
+    """What came of a job: a result, a problem, or both where the original is handed back."""
+
+    problem: Problem | None = None
+    rendered: Rendered | None = None
+    kept: list[Media] = []
+    outcome: str | None = None
+    provider: str | None = None
+
+
+class Answer(Struct, kw_only=True):
+    job: Job
+    slot: ConfiguredSlot
+    is_duplicate: bool
+    full: File | None
+    """The result where it is at hand; else it lies in the store."""
+    attempts: list[Attempt]
+    timings: Timings
+
+
+class IngestDocument(Struct, frozen=True, kw_only=True):
+    """The JSON answer."""
+
+    job_id: str
+    slot_id: str
+    status: str
+    outcome: str | None
+    duplicate: bool
+    provider: str | None
+    duration_ms: int | None
+    started_at: datetime
+    cost_micros: int | None
+    gallery_url: str
+    attempts: list[AttemptDocument]
+    result: ResultDocument

@@ -1,0 +1,154 @@
+"""One photo's way, from the request to the answer. No HTTP, no SQL."""
+
+import asyncio
+from math import ceil
+
+from photochanger.adapters.coordination.notices import Notices
+from photochanger.adapters.coordination.rate import Rates
+from photochanger.core import limits
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.features.ingest.fields import read_fields, read_idempotency_key, read_password
+from photochanger.features.ingest.multipart import UploadReader
+from photochanger.features.ingest.opening import Opening
+from photochanger.features.ingest.run import JobRunner
+from photochanger.features.ingest.schemas import Answer, Post, Source, Timings, Work
+from photochanger.features.ingest.stream import IncomingPhoto
+from photochanger.features.ingest.window import Window
+from photochanger.features.jobs.models import Job
+from photochanger.features.jobs.service import JobService, has_result
+from photochanger.features.media.service import MediaService
+from photochanger.features.settings.schemas import Settings
+from photochanger.features.settings.service import SettingsService
+from photochanger.features.slots.schemas import ConfiguredSlot
+from photochanger.features.slots.service import SlotService
+
+_HEADROOM_BYTES = limits.TEXT_TOTAL_BYTES + 256 * limits.KIB
+"""What a body may hold beside the file: text parts and the parts' headers."""
+_POLL_SECONDS = 1.0
+_REFUSED_BYTES = frozenset({"upload-too-large", "unsupported-image"})
+
+
+class IngestService:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        settings: SettingsService,
+        slots: SlotService,
+        jobs: JobService,
+        media: MediaService,
+        opening: Opening,
+        runner: JobRunner,
+        rates: Rates,
+        notices: Notices,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._slots = slots
+        self._jobs = jobs
+        self._media = media
+        self._opening = opening
+        self._runner = runner
+        self._rates = rates
+        self._notices = notices
+
+    async def ingest(self, post: Post) -> Answer:
+        """Receives a photo, opens its job or joins the one it has, waits for the answer. Raises the job's problem."""
+        slot = await self._slots.get(post.slot_id)
+        if not slot.enabled:
+            raise Problem("slot-disabled")
+        settings = await self._settings.current()
+        seconds = slot.config.sync_response_seconds or settings.sync_response_seconds
+        window = Window(self._clock, started=post.started, seconds=seconds)
+        try:
+            async with window.limit():
+                source = await self._receive(post, slot, settings)
+        except TimeoutError:
+            raise Problem("upload-timeout") from None
+        timings = Timings(receive=window.elapsed())
+        job, is_new = await self._opening.open_or_join(source, slot, settings, window)
+        if not is_new:
+            await self._media.discard(source.media.object_key)
+            return await self._join(job, slot, window, timings)
+        work = Work(job=job, slot=slot, settings=settings, source=source, window=window, timings=timings)
+        return await asyncio.shield(self._runner.start(work))  # the job goes on when the sender leaves
+
+    async def _receive(self, post: Post, slot: ConfiguredSlot, settings: Settings) -> Source:
+        """The photo, whole in the store. Not one byte of it gets there before the sender is known."""
+        known = read_password(post.headers, post.query)
+        if known is not None:
+            await self._slots.authorise(slot, known, post.address)
+        key = read_idempotency_key(post.idempotency_keys)
+        limit_bytes = (slot.config.upload_limit_mb or settings.upload_limit_mb) * limits.MIB
+        if post.content_length is not None and post.content_length > limit_bytes + _HEADROOM_BYTES:
+            raise _too_large(limit_bytes)
+        reader = UploadReader(post.headers.get("content-type"), post.chunks)
+        await reader.read_fields()
+        if known is None:
+            await self._slots.authorise(slot, reader.fields.get("password"), post.address)
+        await self._count(settings)
+        try:
+            photo = await IncomingPhoto.open(reader.file(), limit_bytes)
+            object_key = self._media.new_key("source", slot.slot_id, photo.media_type)
+            await self._media.store.put(object_key, photo.chunks(), content_type=photo.media_type)
+        except Problem as problem:
+            if problem.code in _REFUSED_BYTES:
+                await self._opening.record_refused(problem, post, slot, settings)
+            raise
+        try:
+            names = [variable.name for variable in slot.config.variables]
+            fields = read_fields(reader.fields | reader.late_fields, post.query, names)
+        except Problem:
+            await self._media.discard(object_key)
+            raise
+        media = self._media.row(
+            "source",
+            object_key,
+            content_type=photo.media_type,
+            size_bytes=photo.size_bytes,
+            sha256=photo.sha256,
+        )
+        return Source(
+            media=media,
+            address=post.address,
+            key=key,
+            album=fields.album,
+            ref=fields.ref,
+            variables=fields.variables,
+        )
+
+    async def _count(self, settings: Settings) -> None:
+        """The global rate: a burst, refilled at so many a second."""
+        seconds = max(1, ceil(settings.ingest_burst / settings.ingest_rps))
+        wait = await self._rates.hit("ingest", settings.ingest_burst, seconds)
+        if wait is not None:
+            raise Problem("rate-limited", retry_after=wait)
+
+    async def _join(self, job: Job, slot: ConfiguredSlot, window: Window, timings: Timings) -> Answer:
+        """Another request's job: its result at once or when it is ready, its failure as our own."""
+        with self._notices.listen(f"job:{job.id}") as heard:
+            while job.status == "processing":
+                if window.left() == 0:
+                    raise Problem("provider-timeout", headers={"X-Job-Id": str(job.id)})
+                heard.clear()
+                job = await self._jobs.get(job.id, past=True)
+                if job.status != "processing":
+                    break
+                try:
+                    async with window.limit(_POLL_SECONDS):
+                        await heard.wait()
+                except TimeoutError:
+                    continue
+        timings.wait = window.elapsed() - timings.receive
+        if not has_result(job, self._clock.now()):
+            code = job.failure_code or "internal"
+            raise Problem(code, job.failure_detail, headers={"X-Job-Id": str(job.id)})
+        attempts = await self._jobs.list_attempts(job.id)
+        return Answer(job=job, slot=slot, is_duplicate=True, full=None, attempts=attempts, timings=timings)
+
+
+def _too_large(limit_bytes: int) -> Problem:
+    return Problem(
+        "upload-too-large", f"The slot takes photos up to {limit_bytes // limits.MIB} MiB.", limit_bytes=limit_bytes
+    )

@@ -1,0 +1,126 @@
+"""All SQL about jobs, their claims, attempts and runners."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from photochanger.adapters.db.statements import insert_for
+from photochanger.features.jobs.models import Attempt, Job, JobClaim, Runner
+
+
+class JobRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find(self, job_id: UUID) -> Job | None:
+        return await self._session.get(Job, job_id)
+
+    def add(self, job: Job) -> None:
+        self._session.add(job)
+
+    async def finish(self, job_id: UUID, values: dict[str, Any]) -> bool:
+        """Ends a running job; False where it has ended already."""
+        statement = update(Job).where(Job.id == job_id, Job.status == "processing").values(values).returning(Job.id)
+        return (await self._session.execute(statement)).first() is not None
+
+    async def change(self, job_id: UUID, values: dict[str, Any]) -> None:
+        await self._session.execute(update(Job).where(Job.id == job_id).values(values))
+
+    async def list_page(
+        self,
+        *,
+        slot_id: str | None,
+        status: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: UUID | None,
+        limit: int,
+    ) -> list[Job]:
+        """Newest first. Ids begin with their time, so they are the sort key."""
+        found = select(Job).where(Job.is_test.is_(False)).order_by(Job.id.desc()).limit(limit)
+        if slot_id is not None:
+            found = found.where(Job.slot_id == slot_id)
+        if status is not None:
+            found = found.where(Job.status == status)
+        if since is not None:
+            found = found.where(Job.received_at >= since)
+        if until is not None:
+            found = found.where(Job.received_at < until)
+        if before is not None:
+            found = found.where(Job.id < before)
+        return list(await self._session.scalars(found))
+
+    async def list_abandoned(self, dead_runners: list[str], *, now: datetime, grace: timedelta) -> list[Job]:
+        """Running jobs whose process is dead, or whose deadline passed long ago."""
+        abandoned = or_(Job.runner_id.in_(dead_runners), Job.deadline_at < now - grace)
+        return list(await self._session.scalars(select(Job).where(Job.status == "processing", abandoned)))
+
+    async def claim(self, slot_id: str, kind: str, value: str, *, job_id: UUID, expires_at: datetime | None) -> bool:
+        """Makes the claim; False where somebody has it."""
+        statement = (
+            insert_for(self._session, JobClaim)
+            .values(slot_id=slot_id, kind=kind, value=value, job_id=job_id, expires_at=expires_at)
+            .on_conflict_do_nothing()
+            .returning(JobClaim.job_id)
+        )
+        return (await self._session.execute(statement)).first() is not None
+
+    async def find_claim(self, slot_id: str, kind: str, value: str) -> JobClaim | None:
+        """Locked until the unit of work ends."""
+        return await self._session.scalar(
+            select(JobClaim)
+            .where(JobClaim.slot_id == slot_id, JobClaim.kind == kind, JobClaim.value == value)
+            .with_for_update()
+        )
+
+    async def release_claims(self, job_id: UUID) -> None:
+        await self._session.execute(delete(JobClaim).where(JobClaim.job_id == job_id))
+
+    async def delete_dead_claims(self, now: datetime) -> None:
+        """Claims whose own time is over, or whose job's result is."""
+        ended = select(Job.id).where(Job.status != "processing", Job.expires_at <= now)
+        await self._session.execute(
+            delete(JobClaim).where(
+                or_(
+                    JobClaim.job_id.in_(ended),
+                    and_(
+                        JobClaim.expires_at <= now,
+                        JobClaim.job_id.in_(select(Job.id).where(Job.status != "processing")),
+                    ),
+                )
+            )
+        )
+
+    def begin_attempt(self, attempt: Attempt) -> None:
+        self._session.add(attempt)
+
+    async def settle_attempt(self, attempt: Attempt) -> None:
+        values = {name: getattr(attempt, name) for name in _SETTLED}
+        await self._session.execute(update(Attempt).where(Attempt.id == attempt.id).values(values))
+
+    async def list_attempts(self, job_id: UUID) -> list[Attempt]:
+        found = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
+        return list(await self._session.scalars(found))
+
+
+_SETTLED = ("model", "duration_ms", "outcome", "error", "vendor_request_id", "usage", "cost_micros")
+
+
+class RunnerRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def beat(self, runner_id: str, home: str, now: datetime) -> None:
+        statement = insert_for(self._session, Runner).values(runner_id=runner_id, home=home, beat_at=now)
+        await self._session.execute(
+            statement.on_conflict_do_update(index_elements=["runner_id"], set_={"beat_at": now})
+        )
+
+    async def list_all(self) -> list[Runner]:
+        return list(await self._session.scalars(select(Runner)))
+
+    async def delete(self, runner_ids: list[str]) -> None:
+        await self._session.execute(delete(Runner).where(Runner.runner_id.in_(runner_ids)))

@@ -1,0 +1,119 @@
+"""A stored result to whoever may see it: which bytes, and what caches may do with them. Knows no Litestar."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from photochanger.adapters.storage.store import ObjectMissing, ObjectStore, StorageUnavailable
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.features.jobs.models import Job
+from photochanger.features.media.models import Media
+from photochanger.features.media.retention import Retention
+from photochanger.features.media.schemas import Variant
+from photochanger.features.media.service import MediaService
+
+CACHE_SECONDS = 300
+"""How long a cache may show a photo without asking: a hidden one is gone from phones after this."""
+
+
+class Served(Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    start: int = 0
+    length: int = 0
+
+
+class Delivery:
+    def __init__(self, *, media: MediaService, retention: Retention, clock: Clock) -> None:
+        self._media = media
+        self._retention = retention
+        self._clock = clock
+        self._store: ObjectStore = media.store
+
+    async def find(self, job: Job, variant: Variant) -> Media:
+        """The stored variant of a job's result; 404 while there is none or it is hidden, 410 when it is over.
+
+        Whoever meets an expired result has its objects deleted.
+        """
+        if job.outcome is None or job.hidden_at is not None or job.is_test:
+            raise Problem("result-not-found")
+        if job.removed_at is not None:
+            raise Problem("result-removed")
+        if job.expires_at <= self._clock.now():
+            self._retention.evict_soon(job.id)
+            raise Problem("result-expired")
+        media = await self._media.find_result(job.id, variant)
+        if media is None:
+            raise Problem("result-not-found")
+        return media
+
+    def serve(self, job: Job, media: Media, asked: Mapping[str, str], *, private: bool, download: bool) -> Served:
+        """Status and headers for conditional and range requests (RFC 9110); several ranges at once get the whole."""
+        seconds = min(CACHE_SECONDS, int((job.expires_at - self._clock.now()).total_seconds()))
+        headers = {
+            "Content-Type": media.content_type,
+            "ETag": f'"{media.sha256}"',
+            "Last-Modified": format_datetime(media.created_at.astimezone(UTC), usegmt=True),
+            "Accept-Ranges": "bytes",
+            "Cache-Control": f"{'private' if private else 'public'}, max-age={max(0, seconds)}",
+            "Vary": "Accept",
+        }
+        if download:
+            extension = media.object_key.rpartition(".")[2]
+            headers["Content-Disposition"] = f'attachment; filename="{neutral_name(job.id)}.{extension}"'
+        if _is_unchanged(asked, headers["ETag"], media.created_at):
+            return Served(304, headers)
+        start, length = 0, media.size_bytes
+        status = 200
+        if asked.get("if-range", headers["ETag"]) == headers["ETag"]:
+            found = _range(asked.get("range", ""), media.size_bytes)
+            if found is not None:
+                status, (start, length) = 206, found
+                headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{media.size_bytes}"
+        headers["Content-Length"] = str(length)
+        return Served(status, headers, start, length)
+
+    async def read(self, media: Media, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        try:
+            async with self._store.get(media.object_key, start=start, length=length) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except ObjectMissing:
+            raise StorageUnavailable("an object is missing") from None
+
+
+def neutral_name(job_id: UUID) -> str:
+    """Says nothing about the guest, the booth or the provider."""
+    return f"photo-{job_id.hex[-8:]}"
+
+
+def _is_unchanged(asked: Mapping[str, str], etag: str, created_at: datetime) -> bool:
+    if "if-none-match" in asked:
+        tags = {tag.strip().removeprefix("W/") for tag in asked["if-none-match"].split(",")}
+        return etag in tags or "*" in tags
+    try:
+        since = parsedate_to_datetime(asked["if-modified-since"])
+    except (KeyError, ValueError):
+        return False
+    return since.tzinfo is not None and created_at.replace(microsecond=0) <= since <= datetime.max.replace(tzinfo=UTC)
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """(start, length) of the one range asked for; None to send the whole; `range-not-satisfiable` beyond the end."""
+    unit, _, spec = header.partition("=")
+    first, dash, last = spec.strip().partition("-")
+    if unit.strip().lower() != "bytes" or not dash or not (first + last).isdecimal() or len(first + last) > 40:  # noqa: PLR2004
+        return None
+    if first:
+        start, end = int(first), min(int(last) if last else size - 1, size - 1)
+        if last and int(last) < start:
+            return None
+    else:
+        start, end = max(0, size - int(last)), size - 1
+    if start > end or start >= size:
+        raise Problem("range-not-satisfiable", headers={"Content-Range": f"bytes */{size}"})
+    return start, end - start + 1

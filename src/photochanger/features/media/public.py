@@ -1,0 +1,144 @@
+"""`/public/results`: a photo to whoever may see it, and `/public/store`: links of the folder store."""
+
+from typing import Any, Final, Literal
+
+from litestar import Controller, HttpMethod, Request, Response, get, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from photochanger.adapters.storage.links import LinkSigner
+from photochanger.adapters.storage.store import ObjectMissing, ObjectStore
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.core.ids import parse_id
+from photochanger.features.jobs.service import JobService
+from photochanger.features.media.delivery import Delivery
+from photochanger.features.media.schemas import Variant
+from photochanger.features.slots.access import GalleryAccess, may_see_photo
+from photochanger.features.slots.service import SlotService
+from photochanger.web.openapi import documented
+
+_PROBLEMS = ("result-not-found", "result-expired", "result-removed", "pin-required", "range-not-satisfiable")
+_READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+
+
+class ResultsPublic(Controller):
+    path = "/public/results"
+    tags = ("public",)
+    opt = {"access": "public"}  # noqa: RUF012 – the framework's way
+
+    @route(
+        "/{job_id:str}",
+        http_method=_READ,
+        operation_id="get_result",
+        summary="The transformed photo; ?download=1 as an attachment",
+        media_type="image/jpeg",
+        operation_class=documented(problems=_PROBLEMS),
+    )
+    async def show(
+        self,
+        request: Request[Any, Any, Any],
+        job_id: FromPath[str],
+        jobs: NamedDependency[JobService],
+        slots: NamedDependency[SlotService],
+        access: NamedDependency[GalleryAccess],
+        delivery: NamedDependency[Delivery],
+    ) -> Response[Any]:
+        return await _answer(request, job_id, "full", jobs, slots, access, delivery)
+
+    @route(
+        "/{job_id:str}/{size:str}",
+        http_method=_READ,
+        operation_id="get_rendition",
+        summary="`thumb` (400 px) or `screen` (1600 px), as WebP where Accept names it, else as JPEG",
+        media_type="image/webp",
+        operation_class=documented(problems=_PROBLEMS),
+    )
+    async def show_rendition(
+        self,
+        request: Request[Any, Any, Any],
+        job_id: FromPath[str],
+        size: FromPath[str],
+        jobs: NamedDependency[JobService],
+        slots: NamedDependency[SlotService],
+        access: NamedDependency[GalleryAccess],
+        delivery: NamedDependency[Delivery],
+    ) -> Response[Any]:
+        takes_webp = "image/webp" in request.headers.get("accept", "")
+        variant = _RENDITIONS.get((size, takes_webp))
+        if variant is None:
+            raise Problem("result-not-found")
+        return await _answer(request, job_id, variant, jobs, slots, access, delivery)
+
+
+_RENDITIONS: Final[dict[tuple[str, bool], Variant]] = {
+    ("thumb", True): "thumb.webp",
+    ("thumb", False): "thumb.jpeg",
+    ("screen", True): "screen.webp",
+    ("screen", False): "screen.jpeg",
+}
+
+
+async def _answer(
+    request: Request[Any, Any, Any],
+    job_id: str,
+    variant: Variant,
+    jobs: JobService,
+    slots: SlotService,
+    access: GalleryAccess,
+    delivery: Delivery,
+) -> Response[Any]:
+    job = await jobs.find_for_result(parse_id(job_id, missing="result-not-found"))
+    gallery = await slots.gallery_of(job.slot_id)
+    cookie = request.cookies.get(access.cookie_name(gallery))
+    query = request.query_params
+    may_see_photo(access, gallery, job.link_token, token=query.get("t"), link=query.get("k"), pin_cookie=cookie)
+    media = await delivery.find(job, variant)
+    served = delivery.serve(
+        job,
+        media,
+        {name.lower(): value for name, value in request.headers.items()},
+        private=gallery.config.gallery.access != "open",
+        download=query.get("download") == "1",
+    )
+    if served.status == 304 or request.method == "HEAD":  # noqa: PLR2004
+        return Response(None, status_code=served.status, headers=served.headers, media_type=media.content_type)
+    return Stream(
+        delivery.read(media, served.start, served.length),
+        status_code=served.status,
+        headers=served.headers,
+        media_type=media.content_type,
+    )
+
+
+class StorePublic(Controller):
+    """What the folder store's presigned links lead to; an S3 store has an address of its own for them."""
+
+    path = "/public/store"
+    opt = {"access": "public"}  # noqa: RUF012
+    include_in_schema: Literal[False] = False
+
+    @get("/{token:str}")
+    async def show(
+        self,
+        token: FromPath[str],
+        links: NamedDependency[LinkSigner],
+        store: NamedDependency[ObjectStore],
+        clock: NamedDependency[Clock],
+    ) -> Response[Any]:
+        key = links.verify(token, clock.now())
+        found = await store.head(key)
+        if found is None:
+            raise Problem("not-found")
+        headers = {"Content-Length": str(found.size_bytes), "Cache-Control": "private, no-store"}
+        return Stream(_read(store, key), headers=headers, media_type="application/octet-stream")
+
+
+async def _read(store: ObjectStore, key: str) -> Any:
+    try:
+        async with store.get(key) as chunks:
+            async for chunk in chunks:
+                yield chunk
+    except ObjectMissing:
+        return

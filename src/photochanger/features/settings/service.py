@@ -1,0 +1,158 @@
+"""Decides what the settings are: saved over environment, environment over default. No HTTP, no SQL."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET
+
+from photochanger.adapters.db.session import Database
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.core.forms import Mistakes, read_members
+from photochanger.features.audit.schemas import Actor
+from photochanger.features.audit.service import record
+from photochanger.features.settings.models import SavedSettings
+from photochanger.features.settings.repository import SettingsRepository
+from photochanger.features.settings.schemas import REMOTE_CONCURRENCY, Concurrency, Settings, SettingsDocument
+
+_FIRST_VERSION = 1
+
+
+class SettingsService:
+    """Nothing is kept between calls: what another process saved holds from its commit on."""
+
+    def __init__(self, database: Database, clock: Clock, defaults: Settings, provider_names: Collection[str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._providers = tuple(provider_names)
+        places = dict.fromkeys(self._providers, REMOTE_CONCURRENCY) | self._known(defaults.provider_concurrency)
+        self._defaults = msgspec.structs.replace(defaults, provider_concurrency=places)
+        self._concurrency_kind = msgspec.defstruct(
+            "ProviderConcurrency", [(name, Concurrency, REMOTE_CONCURRENCY) for name in self._providers]
+        )
+
+    async def current(self) -> Settings:
+        async with self._database.read() as session:
+            return self._effective(await SettingsRepository(session).find())
+
+    async def document(self) -> SettingsDocument:
+        async with self._database.read() as session:
+            saved = await SettingsRepository(session).find()
+        return _document(self._effective(saved), _version(saved))
+
+    async def save(self, raw: object, actor: Actor) -> SettingsDocument:
+        """Saves the members of `raw` (SettingsDocument); `stale-version` where its `version` is not the current one."""
+        mistakes = Mistakes()
+        members = self._checked(raw, mistakes)
+        mistakes.raise_if_any()
+        version = members.pop("version")
+        async with self._database.write() as session:
+            settings = SettingsRepository(session)
+            before = await settings.find()
+            effective = self._effective(before)
+            saved = self._to_save(before.value if before else {}, effective, members)
+            if _version(before) == version and await self._write(settings, before, version, saved, actor):
+                after = self._with_saved(saved)
+                await record(session, self._clock, actor, "settings.changed", "settings", _changes(effective, after))
+                return _document(after, version + 1)
+        raise await self._conflict(version, actor)
+
+    async def _write(
+        self,
+        settings: SettingsRepository,
+        before: SavedSettings | None,
+        version: int,
+        saved: dict[str, Any],
+        actor: Actor,
+    ) -> bool:
+        values = {
+            "value": saved,
+            "version": version + 1,
+            "updated_at": self._clock.now(),
+            "updated_by": actor.name,
+        }
+        if before is None:
+            return await settings.add(**values)
+        return await settings.replace(expected_version=version, **values)
+
+    async def _conflict(self, stale: int, actor: Actor) -> Problem:
+        async with self._database.write() as session:
+            current = await SettingsRepository(session).find()
+            detail = {"version": stale, "current_version": _version(current)}
+            await record(session, self._clock, actor, "settings.conflicted", "settings", detail)
+        somebody = current.updated_by if current and current.updated_by else "somebody"
+        return Problem(
+            "stale-version",
+            f"Changed by {somebody} meanwhile. Load the settings again and repeat your change.",
+            version=_version(current),
+        )
+
+    def _checked(self, raw: object, mistakes: Mistakes) -> dict[str, Any]:
+        """The right members of `raw`; every mistake, also of each provider, is in `mistakes`."""
+        places: object = UNSET
+        if isinstance(raw, Mapping):
+            raw = dict(raw)
+            places = raw.pop("provider_concurrency", UNSET)
+        members = read_members(SettingsDocument, raw, mistakes)
+        if places is not UNSET:
+            at = "provider_concurrency"
+            members[at] = read_members(self._concurrency_kind, places, mistakes, at=at)
+        if "time_zone" in members and not _is_zone(members["time_zone"]):
+            mistakes.add("time_zone", "must be an IANA time zone like Europe/Berlin")
+        for index, name in enumerate(members.get("providers_paused", [])):
+            if name not in self._providers:
+                mistakes.add(f"providers_paused.{index}", "must be one of " + ", ".join(self._providers))
+        return members
+
+    def _to_save(self, saved: Mapping[str, Any], effective: Settings, members: dict[str, Any]) -> dict[str, Any]:
+        """What nobody touched stays unsaved, so that it goes on following the environment."""
+        places = _touched(
+            saved.get("provider_concurrency", {}),
+            effective.provider_concurrency,
+            members.get("provider_concurrency", {}),
+        )
+        others = {name: value for name, value in members.items() if name != "provider_concurrency"}
+        touched = _touched(saved, msgspec.structs.asdict(effective), others)
+        return touched | ({"provider_concurrency": places} if places else {})
+
+    def _effective(self, saved: SavedSettings | None) -> Settings:
+        return self._with_saved(saved.value if saved else {})
+
+    def _with_saved(self, saved: Mapping[str, Any]) -> Settings:
+        """A provider that was saved and is gone since is left out."""
+        values = msgspec.structs.asdict(self._defaults) | dict(saved)
+        places = self._defaults.provider_concurrency | self._known(saved.get("provider_concurrency", {}))
+        values["provider_concurrency"] = places
+        values["providers_paused"] = [name for name in values["providers_paused"] if name in self._providers]
+        return Settings(**values)
+
+    def _known(self, places: Mapping[str, int]) -> dict[str, int]:
+        return {name: count for name, count in places.items() if name in self._providers}
+
+
+def _touched(saved: Mapping[str, Any], effective: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {name: value for name, value in members.items() if name in saved or value != effective[name]}
+    return {**saved, **changed}
+
+
+def _changes(before: Settings, after: Settings) -> dict[str, Any]:
+    old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
+    return {name: {"from": old[name], "to": new[name]} for name in new if old[name] != new[name]}
+
+
+def _document(settings: Settings, version: int) -> SettingsDocument:
+    return SettingsDocument(version=version, **msgspec.structs.asdict(settings))
+
+
+def _version(saved: SavedSettings | None) -> int:
+    return saved.version if saved else _FIRST_VERSION
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, LookupError, OSError):  # not a key, no such zone, a folder of zones
+        return False
+    return True

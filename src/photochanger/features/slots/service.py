@@ -1,0 +1,215 @@
+"""Decisions about slots: who may send to one, and how its configuration changes. No HTTP, no SQL."""
+
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import msgspec
+from msgspec import UNSET
+
+from photochanger.adapters.coordination.rate import Rates
+from photochanger.adapters.db.session import Database
+from photochanger.adapters.passwords import Passwords, VerifiedPasswords
+from photochanger.core.clock import Clock
+from photochanger.core.errors import Problem
+from photochanger.core.forms import Mistakes
+from photochanger.core.ids import new_token
+from photochanger.features.audit.schemas import Actor
+from photochanger.features.audit.service import record
+from photochanger.features.settings.service import SettingsService
+from photochanger.features.slots.changes import Change, StepCheck, check_chains, read_change
+from photochanger.features.slots.models import Slot
+from photochanger.features.slots.repository import SlotRepository
+from photochanger.features.slots.schemas import ConfiguredSlot, NewSlotInput, SlotConfig, SlotInput
+
+WRONG_PER_MINUTE = 10
+
+TemplateExists = Callable[[str], Awaitable[bool]]
+
+
+class SlotService:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        settings: SettingsService,
+        passwords: Passwords,
+        verified: VerifiedPasswords,
+        rates: Rates,
+        check_step: StepCheck,
+        template_exists: TemplateExists,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._passwords = passwords
+        self._verified = verified
+        self._rates = rates
+        self._check_step = check_step
+        self._template_exists = template_exists
+
+    async def get(self, slot_id: str) -> ConfiguredSlot:
+        """Raises `slot-not-found`."""
+        async with self._database.read() as session:
+            slot = await SlotRepository(session).find(slot_id)
+        if slot is None:
+            raise Problem("slot-not-found")
+        return configured(slot)
+
+    async def list_page(self, *, after: str = "", limit: int) -> list[ConfiguredSlot]:
+        async with self._database.read() as session:
+            return [configured(slot) for slot in await SlotRepository(session).list_page(after=after, limit=limit)]
+
+    async def gallery_of(self, slot_id: str) -> ConfiguredSlot:
+        """The slot whose gallery shows this slot's photos, and whose access holds for them."""
+        slot = await self.get(slot_id)
+        while slot.config.gallery.of is not None:
+            slot = await self.get(slot.config.gallery.of)
+        return slot
+
+    async def list_sharing(self, gallery: ConfiguredSlot) -> list[str]:
+        """The slots whose photos the gallery shows."""
+        async with self._database.read() as session:
+            shared = {
+                slot.slot_id: configured(slot).config.gallery.of for slot in await SlotRepository(session).list_page()
+            }
+        found = {gallery.slot_id}
+        while more := {slot_id for slot_id, of in shared.items() if of in found} - found:
+            found |= more
+        return sorted(found)
+
+    async def authorise(self, slot: ConfiguredSlot, password: str | None, address: str) -> None:
+        """Lets a sender in, or raises `slot-credentials-invalid`, or `login-locked` after too many wrong passwords.
+
+        A password that was right within the last ten minutes costs no hash and passes the lock.
+        """
+        if slot.password_hash is None:
+            raise Problem("slot-credentials-invalid", "The slot has no password yet; an administrator sets one.")
+        if password is None:
+            raise Problem("slot-credentials-invalid")
+        if self._verified.remembers(slot.slot_id, slot.password_hash, password):
+            return
+        wait = await self._rates.wait_for("slot-password", WRONG_PER_MINUTE, 60, slot.slot_id, address)
+        if wait is not None:
+            raise Problem("login-locked", retry_after=wait)
+        if not await self._verified.verify(slot.slot_id, slot.password_hash, password):
+            await self._rates.hit("slot-password", WRONG_PER_MINUTE, 60, slot.slot_id, address)
+            raise Problem("slot-credentials-invalid")
+
+    async def change(self, slot_id: str, raw: object, actor: Actor) -> ConfiguredSlot:
+        """Changes what `raw` (SlotInput) names where its `version` is still the slot's; else `stale-version`."""
+        before = await self.get(slot_id)
+        mistakes = Mistakes()
+        change = read_change(SlotInput, raw, mistakes)
+        after = await self._changed(before, change, actor, mistakes)
+        async with self._database.write() as session:
+            if await SlotRepository(session).replace(row_of(after), version=change.version):
+                await record(session, self._clock, actor, "slot.changed", slot_id, {"members": change.named})
+                return after
+        return await self._refuse_stale(slot_id, actor)
+
+    async def create(self, raw: object, actor: Actor) -> ConfiguredSlot:
+        """Makes a slot of `raw` (NewSlotInput); `slot-limit-reached` beyond the setting `max_slots`."""
+        mistakes = Mistakes()
+        change = read_change(NewSlotInput, raw, mistakes)
+        slot = await self._changed(self._blank(actor), change, actor, mistakes)
+        maximum = (await self._settings.current()).max_slots
+        async with self._database.write() as session:
+            slots = SlotRepository(session)
+            taken = await slots.list_ids()
+            if len(taken) >= maximum:
+                raise Problem(
+                    "slot-limit-reached", f"There are {len(taken)} of {maximum} slots; raise max_slots first."
+                )
+            slot_id = change.slot_id or next(name for name in map(_slot_id, range(1, 1000)) if name not in taken)
+            if slot_id in taken:
+                raise Problem("slot-exists")
+            slot = msgspec.structs.replace(slot, slot_id=slot_id, name=change.name or slot_id, version=1)
+            await slots.add(row_of(slot))
+            await record(session, self._clock, actor, "slot.created", slot_id)
+        return slot
+
+    async def set_password(self, slot_id: str, password: str, actor: Actor) -> None:
+        slot = await self.get(slot_id)
+        await self.change(slot_id, {"version": slot.version, "password": password}, actor)
+
+    async def _changed(
+        self, before: ConfiguredSlot, change: Change, actor: Actor, mistakes: Mistakes
+    ) -> ConfiguredSlot:
+        """The slot after the change; `validation-failed` with every mistake."""
+        check_chains(change, self._check_step, mistakes)
+        config = change.apply(before.config)
+        await self._check_references(before, change, mistakes)
+        if change.gallery.get("access") == "pin" and change.pin is UNSET and before.pin_hash is None:
+            mistakes.add("gallery.pin", "is required: the gallery has no PIN yet")
+        mistakes.raise_if_any()
+        password_hash, pin_hash = before.password_hash, before.pin_hash
+        if change.password is not UNSET:
+            password_hash = None if change.password is None else await self._passwords.hash(change.password)
+        if change.pin is not UNSET:
+            pin_hash = await self._passwords.hash(change.pin)
+        return msgspec.structs.replace(
+            before,
+            name=change.name or before.name,
+            enabled=before.enabled if change.enabled is None else change.enabled,
+            version=change.version + 1,
+            config=config,
+            password_hash=password_hash,
+            pin_hash=pin_hash,
+            updated_at=self._clock.now(),
+            updated_by=actor.name,
+        )
+
+    async def _check_references(self, before: ConfiguredSlot, change: Change, mistakes: Mistakes) -> None:
+        for index, template in enumerate(change.members.get("template_media", [])):
+            if not await self._template_exists(template.media_id):
+                mistakes.add(f"template_media.{index}.media_id", "is not an uploaded template")
+        shared = change.gallery.get("of")
+        seen = {before.slot_id}
+        while shared is not None:
+            if shared in seen:
+                return mistakes.add("gallery.of", "would lead back to this slot")
+            seen.add(shared)
+            async with self._database.read() as session:
+                slot = await SlotRepository(session).find(shared)
+            if slot is None:
+                return mistakes.add("gallery.of", "must be a slot")
+            shared = configured(slot).config.gallery.of
+        return None
+
+    async def _refuse_stale(self, slot_id: str, actor: Actor) -> NoReturn:
+        current = await self.get(slot_id)
+        async with self._database.write() as session:
+            await record(session, self._clock, actor, "slot.conflicted", slot_id)
+        detail = f"Changed by {current.updated_by} meanwhile. Load the slot again and repeat your change."
+        raise Problem("stale-version", detail, version=current.version)
+
+    def _blank(self, actor: Actor) -> ConfiguredSlot:
+        return ConfiguredSlot(
+            slot_id="",
+            name="",
+            enabled=True,
+            version=0,
+            config=msgspec.convert({"chain": [{"provider": "darkroom", "operation": "black_and_white"}]}, SlotConfig),
+            password_hash=None,
+            pin_hash=None,
+            link_token=new_token(),
+            updated_at=self._clock.now(),
+            updated_by=actor.name,
+        )
+
+
+def _slot_id(number: int) -> str:
+    return f"slot-{number:03}"
+
+
+def configured(slot: Slot) -> ConfiguredSlot:
+    return ConfiguredSlot(
+        **{name: getattr(slot, name) for name in ConfiguredSlot.__struct_fields__ if name != "config"},
+        config=msgspec.convert(slot.config, SlotConfig),
+    )
+
+
+def row_of(slot: ConfiguredSlot) -> Slot:
+    values = {name: getattr(slot, name) for name in ConfiguredSlot.__struct_fields__}
+    return Slot(**values | {"config": msgspec.to_builtins(slot.config)})

@@ -1,0 +1,1 @@
+"""Ring 3: the HTTP kit on Litestar. Knows no feature."""

@@ -1,0 +1,35 @@
+"""How uvicorn is set up to serve the application. The address is the caller's; every other choice is made here."""
+
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+_GRACE_SECONDS = 65
+"""The longest window, and time to store its result."""
+
+
+def server_config(app: Any, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",  # uvloop where there is one, which is everywhere but on Windows
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        # Logging is set up before (`web/log.py`), and the access log is ours: uvicorn's prints queries.
+        log_config=None,
+        access_log=False,
+        # On by default, and it believes whoever connects from this machine; `web/hosts.py` reads these headers.
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def run(app: Any, host: str, port: int) -> None:
+    """Serves until SIGINT or SIGTERM."""
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(server_config(app, host, port)).run()

@@ -1,0 +1,183 @@
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from photochanger.config import Config, ConfigError, load_config
+
+
+def load(**environ: str) -> Config:
+    return load_config(environ, env_file=None)
+
+
+def mistakes(**environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(**environ)
+    return caught.value.mistakes
+
+
+def test_nothing_needs_to_be_set(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = load()
+    assert config.data_dir == tmp_path / "data"
+    assert config.database_url == f"sqlite+aiosqlite:///{tmp_path}/data/photochanger.db"
+    assert (config.sync_response_seconds, config.result_ttl_hours, config.upload_limit_mb) == (50, 72, 50)
+    assert (config.rate_limit_ingest_rps, config.rate_limit_ingest_burst) == (20, 100)
+    assert [config.public_base_url, config.jwt_signing_key, config.metrics_token] == [None, None, None]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_mistake_is_reported_with_its_variable_and_what_would_be_right():
+    found = mistakes(
+        SYNC_RESPONSE_SECONDS="5",
+        RESULT_TTL_HOURS="721",
+        UPLOAD_LIMIT_MB="many",
+        LOG_LEVEL="loud",
+        METRICS_TOKEN="short",
+    )
+    assert found == [
+        "SYNC_RESPONSE_SECONDS is 5; it must be a whole number from 10 to 60",
+        "RESULT_TTL_HOURS is 721; it must be a whole number from 1 to 720",
+        "UPLOAD_LIMIT_MB is many; it must be a whole number from 1 to 2048",
+        "METRICS_TOKEN cannot be used; it must be at least 16 visible ASCII characters",
+        "LOG_LEVEL is loud; it must be debug, info, warning or error",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("SYNC_RESPONSE_SECONDS", 10, 60), ("RESULT_TTL_HOURS", 1, 720), ("UPLOAD_LIMIT_MB", 1, 2048)],
+)
+def test_the_ends_of_a_range_belong_to_it(name, low, high):
+    assert getattr(load(**{name: str(low)}), name.lower()) == low
+    assert getattr(load(**{name: str(high)}), name.lower()) == high
+    assert len(mistakes(**{name: str(low - 1)})) == len(mistakes(**{name: str(high + 1)})) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RATE_LIMIT_INGEST_RPS", "0"),
+        ("RATE_LIMIT_INGEST_RPS", "inf"),
+        ("RATE_LIMIT_INGEST_RPS", "nan"),
+        ("RATE_LIMIT_INGEST_BURST", "0"),
+        ("RATE_LIMIT_INGEST_BURST", "1.5"),
+        ("MEDIA_STORAGE_PROVIDER", "s3"),
+        ("LOG_FORMAT", "xml"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+    ],
+)
+def test_a_wrong_value_is_refused(name, value):
+    assert mistakes(**{name: value})[0].startswith(f"{name} is {value}; it must be ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_SIGNING_KEY", "canary-of-31-bytes-0123456789ab"),
+        ("METRICS_TOKEN", "canary canary canary"),
+        ("DATABASE_URL", "postgresql://photos:canary@db/photos"),
+    ],
+)
+def test_a_secrets_value_is_in_no_mistake(name, value):
+    [found] = mistakes(**{name: value})
+    assert found.startswith(f"{name} cannot be used; it must be ")
+    assert "canary" not in found
+
+
+def test_secrets_are_in_no_repr():
+    config = load(JWT_SIGNING_KEY="canary" * 8, METRICS_TOKEN="canary" * 8)
+    assert config.jwt_signing_key is not None
+    assert config.jwt_signing_key.get_secret_value() == "canary" * 8
+    assert "canary" not in repr(config) + str(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://photos.example.com", "https://photos.example.com"),
+        ("HTTPS://Photos.Example.com:443/", "https://photos.example.com"),
+        ("http://192.168.1.5:8000", "http://192.168.1.5:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_the_public_address_is_kept_as_a_browser_spells_an_origin(given, kept):
+    assert load(PUBLIC_BASE_URL=given).public_base_url == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "photos.example.com",
+        "ftp://photos.example.com",
+        "https://photos.example.com/gallery",
+        "https://photos.example.com//",
+        "https://photos.example.com?",
+        "https://photos.example.com/#a",
+        "https://me:secret@photos.example.com",
+        "https://photos.example.com:99999",
+        "https://photos example.com",
+        "https://",
+    ],
+)
+def test_what_is_no_origin_is_no_public_address(given):
+    assert mistakes(PUBLIC_BASE_URL=given)[0].endswith("like https://photos.example.com, without a path")
+
+
+@pytest.mark.parametrize("given", ["sqlite:////srv/p.db", "sqlite+aiosqlite:////srv/p.db"])
+def test_a_sqlite_address_gets_the_async_driver(given):
+    assert load(DATABASE_URL=given).database_url == "sqlite+aiosqlite:////srv/p.db"
+
+
+@pytest.mark.parametrize("given", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://db/photos", "photos.db"])
+def test_a_database_that_is_no_sqlite_file_is_refused(given):
+    assert "no other database is supported yet" in mistakes(DATABASE_URL=given)[0]
+
+
+def test_proxies_are_addresses_and_networks():
+    config = load(TRUSTED_PROXIES="10.0.0.5, 192.168.0.0/16,::1")
+    assert config.trusted_proxies == (ip_network("10.0.0.5"), ip_network("192.168.0.0/16"), ip_network("::1"))
+
+
+def test_paths_begin_at_home_or_in_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load(PHOTOCHANGER_DATA_DIR="~/photos").data_dir == Path.home() / "photos"
+    assert load(RUNTIME_CREDENTIALS_FILE="keys.json").runtime_credentials_file == tmp_path / "keys.json"
+
+
+def test_the_environment_wins_over_the_file_and_an_empty_value_is_none(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("RESULT_TTL_HOURS=1\nUPLOAD_LIMIT_MB=2\nSYNC_RESPONSE_SECONDS=\nTRUSTED_PROXIES=::1\nUNKNOWN=1\n")
+    config = load_config({"RESULT_TTL_HOURS": "3", "UPLOAD_LIMIT_MB": "", "ANOTHER": "1"}, env_file=file)
+    assert (config.result_ttl_hours, config.upload_limit_mb, config.sync_response_seconds) == (3, 2, 50)
+    assert config.trusted_proxies == (ip_network("::1"),)
+
+
+def test_a_mistake_in_the_file_is_reported_like_one_in_the_environment(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("RESULT_TTL_HOURS=0\n")
+    with pytest.raises(ConfigError, match="RESULT_TTL_HOURS is 0; it must be a whole number from 1 to 720"):
+        load_config({}, env_file=file)
+
+
+def test_a_file_in_another_encoding_is_a_mistake(tmp_path):
+    file = tmp_path / ".env"
+    file.write_bytes(b"METRICS_TOKEN=\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config({}, env_file=file)
+
+
+def test_the_process_environment_and_the_file_in_the_working_directory_are_read_by_default(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("UPLOAD_LIMIT_MB=7\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESULT_TTL_HOURS", "5")
+    monkeypatch.delenv("UPLOAD_LIMIT_MB", raising=False)
+    config = load_config()
+    assert (config.result_ttl_hours, config.upload_limit_mb) == (5, 7)
+
+
+def test_the_settings_are_frozen():
+    with pytest.raises(ValidationError):
+        load().upload_limit_mb = 1

@@ -1,0 +1,3 @@
+from tests.support.imaging import imaging
+
+__all__ = ["imaging"]

@@ -1,0 +1,21 @@
+"""A clock that stands still until a test moves it."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    def __init__(self, now: datetime = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)) -> None:
+        self._now = now
+        self._monotonic = 1000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, **amount: float) -> None:
+        """By `seconds=`, `minutes=`, `hours=` …: both kinds of time."""
+        step = timedelta(**amount)
+        self._now += step
+        self._monotonic += step.total_seconds()
