@@ -1,5 +1,6 @@
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from photochanger.adapters.imaging.results import WorkerStopped
+from photochanger.adapters.imaging.results import Unreadable, WorkerStopped
 from photochanger.adapters.imaging.workers import MEMORY_BYTES
 from tests.support import pictures, worker_functions
 from tests.support.imaging import prepared, running_imaging
@@ -38,9 +39,16 @@ def report(tmp_path):
 
 
 def wait_for_end(*pids: int) -> None:
-    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(processes, timeout=10)
-    assert alive == []
+    """By its file descriptor, since waiting for a child would take its end away from the pool."""
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([process], [], [], 10)[0], f"{pid} is alive"
+        finally:
+            os.close(process)
 
 
 async def test_a_function_that_never_ends_is_killed_after_its_time(imaging, report):
@@ -80,6 +88,11 @@ async def test_a_crash_ends_one_call_only(imaging):
 async def test_what_a_function_raises_comes_out(imaging):
     with pytest.raises(ValueError, match="not this one"):
         await imaging.run(worker_functions.refuse, "not this one")
+
+
+async def test_an_error_of_libvips_reaches_the_server_as_ours(imaging):
+    with pytest.raises(Unreadable):
+        await imaging.run(worker_functions.fail_in_libvips)
 
 
 async def test_a_worker_that_is_killed_while_idle_is_replaced(tmp_path):

@@ -32,7 +32,7 @@ FRAME = Reference("frame", Picture(pictures.frame_template(), "image/png"))
 MARK = Reference("watermark", Picture(pictures.frame_template(300, 100), "image/png"))
 SETTINGS = {
     **{name: kind() for name, kind in OPERATIONS.items() if name not in {"recipe", "watermark"}},
-    "watermark": Watermark(text="Анна & Tom"),
+    "watermark": Watermark(text="Анна & Tom", size=1.0),
     "recipe": Recipe(steps=[Sepia(), Vignette()]),
 }
 

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+import pyvips
+
 
 def spin(report: str) -> NoReturn:
     """Says its process id to the named pipe `report`, then never ends."""
@@ -22,6 +24,10 @@ def crash() -> NoReturn:
 
 def process_id() -> int:
     return os.getpid()
+
+
+def fail_in_libvips() -> None:
+    pyvips.Image.black(0, 0)
 
 
 def refuse(reason: str) -> NoReturn:

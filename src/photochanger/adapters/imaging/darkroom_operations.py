@@ -87,7 +87,7 @@ def _poster(rgb: pyvips.Image, settings: Poster) -> pyvips.Image:
     scale = min(1.0, (_SMOOTHED_PIXELS / (rgb.width * rgb.height)) ** 0.5)
     small = rgb.resize(scale) if scale < 1 else rgb
     window = 3 if small.width * small.height < _SMALL_PIXELS else 5
-    for _ in range(2):
+    for _ in range(2 if min(small.width, small.height) >= window else 0):
         small = small.median(window).copy_memory()
     small_grey = tones.grey(small)
     lines = (small_grey.gaussblur(1).sobel() > _EDGE).ifthenelse(255, 0).cast("uchar").gaussblur(0.8)

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from photochanger.adapters.imaging import alarm
 from photochanger.adapters.imaging.darkroom_settings import Operation, Recipe
-from photochanger.adapters.imaging.results import File, Prepared, Rendered
+from photochanger.adapters.imaging.results import File, Prepared, Rendered, Unreadable
 from photochanger.core import limits
 
 P = ParamSpec("P")
@@ -38,12 +38,17 @@ def start() -> None:
 
 def limited(seconds: float, function: Callable[..., T], *args: Any) -> T:
     """Calls `function`; the process ends when it takes longer."""
-    with alarm.limited(seconds):
-        return function(*args)
+    import pyvips  # noqa: PLC0415 – libvips stays out of the server, and so do its errors
+
+    try:
+        with alarm.limited(seconds):
+            return function(*args)
+    except pyvips.Error as error:
+        raise Unreadable("libvips could not use it") from error
 
 
 def prepare(fifo: str, media_type: str, max_pixels: int) -> Prepared:
-    from photochanger.adapters.imaging import recipes  # noqa: PLC0415 – libvips stays out of the server
+    from photochanger.adapters.imaging import recipes  # noqa: PLC0415
 
     with io.BufferedReader(_Fifo(fifo), _READ_BYTES) as stream:
         return recipes.prepare(stream, media_type, max_pixels)

@@ -124,7 +124,7 @@ class JobRunner:
         if work.slot.config.failure_policy != "original":
             return
         try:
-            async with asyncio.timeout(LOCAL_RESERVE + work.window.left()):
+            async with work.window.limit():  # the chain left LOCAL_RESERVE of it
                 prepared = await photo.prepare(limits.LOCAL_PIXELS)
                 rendered = await self._imaging.render(
                     prepared.picture.data,
