@@ -28,6 +28,7 @@ from photochanger.features.media.public import ResultsPublic, StorePublic
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
 from photochanger.web.health import Check, Degraded, Unhealthy, health_routes
+from photochanger.web.hosts import refuse_insane_host
 from photochanger.web.layers import install_layers
 from photochanger.web.metrics import Metrics, metrics_route
 from photochanger.web.openapi import openapi_config
@@ -78,6 +79,7 @@ def serve_parts(parts: Parts) -> Litestar:
         ],
         dependencies=_dependencies(parts, metrics),
         guards=[AccessGuard(parts.accounts)],
+        before_request=refuse_insane_host,
         lifespan=[lambda _: _running(parts)],
         exception_handlers=EXCEPTION_HANDLERS,
         template_config=template_config(environment(assets("templates"), static, parts.clock)),

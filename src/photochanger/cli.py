@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from photochanger.adapters.credentials_file import CredentialsFileBroken
+from photochanger.adapters.credentials_file import CredentialsFile, CredentialsFileBroken
 from photochanger.adapters.db.migrate import migrate as migrate_database
 from photochanger.adapters.secrets import SecretUnusable
 from photochanger.app import create_app
@@ -45,8 +45,9 @@ def serve(host: str, port: int) -> None:
     config = _config()
     name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 – a comparison
     try:
+        CredentialsFile(config.runtime_credentials_file).read()
         app = create_app(config, base_url=f"http://{name}:{port}")
-    except SecretUnusable as reason:
+    except (SecretUnusable, CredentialsFileBroken) as reason:
         _fail(str(reason))
     run(app, host, port)
 

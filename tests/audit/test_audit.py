@@ -105,7 +105,7 @@ async def ask(
     database: Database, clock: FakeClock, accounts: AccountService, query: str, role: str = "admin"
 ) -> httpx.Response:
     users = await three_users(accounts)
-    services = {"audit": audit_service(database)}
+    services = {"audit": audit_service(database), "clock": clock}
     async with serving([AuditApi], services, accounts=accounts, clock=clock) as client:
         return await client.get("/api/audit" + query, headers=getattr(users, role))
 

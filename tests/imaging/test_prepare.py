@@ -1,18 +1,33 @@
 import asyncio
+import os
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from photochanger.adapters.imaging import workers
 from photochanger.adapters.imaging.sniff import sniff
 from photochanger.adapters.storage.store import StorageUnavailable
 from photochanger.core.errors import Problem
-from tests.support import pictures
-from tests.support.imaging import has_metadata, is_upright, opened, pixel, prepared, quadrant_colours, running_imaging
+from tests.support import pictures, worker_functions
+from tests.support.imaging import (
+    has_metadata,
+    is_upright,
+    opened,
+    pixel,
+    prepared,
+    quadrant_colours,
+    running_imaging,
+    wait_for_end,
+)
 from tests.support.streams import PausedStream, stream
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 BROKEN_SAMPLES = {"corrupted_1960k.jpg"}
+
+tiled_heic = partial(pictures.heic, tile_size=256)
+"""Its decoder fills missing tiles with nothing and calls that a picture."""
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -40,6 +55,7 @@ async def test_a_turned_photo_is_scaled_down_in_its_upright_shape(imaging):
         pytest.param(pictures.png_16_bit(), id="16-bit png"),
         pytest.param(pictures.webp(), id="webp"),
         pytest.param(pictures.heic(), id="heic"),
+        pytest.param(tiled_heic(), id="heic of tiles"),
         pytest.param(pictures.polyglot(pictures.jpeg()), id="jpeg with a script and a ZIP behind it"),
         pytest.param(pictures.with_broken_exif(pictures.jpeg()), id="jpeg with broken EXIF"),
         pytest.param(pictures.with_broken_profile(pictures.jpeg()), id="jpeg with broken profile"),
@@ -104,7 +120,7 @@ async def test_a_small_photo_is_not_scaled_up(imaging):
 
 
 @pytest.mark.parametrize("share", [0.14, 0.5, 0.98])
-@pytest.mark.parametrize("make", [pictures.jpeg, pictures.png, pictures.webp, pictures.heic])
+@pytest.mark.parametrize("make", [pictures.jpeg, pictures.png, pictures.webp, pictures.heic, tiled_heic])
 async def test_a_photo_that_is_cut_short_is_refused(imaging, make, share):
     with pytest.raises(Problem) as problem:
         await prepared(imaging, pictures.cut(make(), share))
@@ -116,6 +132,15 @@ async def test_a_photo_that_is_cut_short_is_refused(imaging, make, share):
 async def test_rubbish_behind_a_good_beginning_is_refused(imaging, head, tail):
     with pytest.raises(Problem) as problem:
         await imaging.prepare(stream(head + tail), sniff(pictures.heic(64, 64)) or "", max_pixels=1000)
+    assert problem.value.code == "image-unreadable"
+
+
+async def test_a_heic_without_any_pixels_is_refused(imaging):
+    data = bytearray(pictures.heic(64, 64))
+    at = data.index(b"ispe") + 8
+    data[at : at + 8] = bytes(8)
+    with pytest.raises(Problem) as problem:
+        await prepared(imaging, bytes(data))
     assert problem.value.code == "image-unreadable"
 
 
@@ -209,6 +234,20 @@ async def test_cancelling_frees_the_worker_and_the_pipe(tmp_path):
             await work
         assert list((tmp_path / "scratch").iterdir()) == []
         assert (await prepared(imaging, pictures.jpeg())).width == 640
+
+
+async def test_cancelling_kills_a_worker_that_is_stuck_in_a_photo(imaging, tmp_path, monkeypatch):
+    report = tmp_path / "report"
+    os.mkfifo(report)
+    monkeypatch.setattr(workers, "prepare", worker_functions.spin_instead)
+    source = PausedStream(b"photo")
+    work = asyncio.create_task(imaging.prepare(source.chunks(), str(report), max_pixels=1))
+    pid = int(await asyncio.to_thread(report.read_text))
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):  # its own time would be over after 20
+            await work
+    await asyncio.to_thread(wait_for_end, pid)
 
 
 async def test_more_photos_than_workers_wait_for_their_turn(imaging):

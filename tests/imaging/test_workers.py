@@ -1,6 +1,5 @@
 import asyncio
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -9,10 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from photochanger.adapters.imaging.fifo import Fifo
 from photochanger.adapters.imaging.results import Unreadable, WorkerStopped
 from photochanger.adapters.imaging.workers import MEMORY_BYTES
 from tests.support import pictures, worker_functions
-from tests.support.imaging import prepared, running_imaging
+from tests.support.imaging import prepared, running_imaging, wait_for_end
 
 SERVER = """
 import asyncio, sys
@@ -23,7 +23,7 @@ from tests.support import worker_functions
 async def main():
     imaging = Imaging(workers=2, scratch=Path(sys.argv[1]) / "scratch")
     await imaging.start()
-    await imaging.run(worker_functions.spin, sys.argv[2], seconds=600)
+    await imaging.run(worker_functions.spin, sys.argv[2], seconds=60)
 
 if __name__ == "__main__":
     asyncio.run(main())
@@ -36,19 +36,6 @@ def report(tmp_path):
     path = tmp_path / "report"
     os.mkfifo(path)
     return path
-
-
-def wait_for_end(*pids: int) -> None:
-    """By its file descriptor, since waiting for a child would take its end away from the pool."""
-    for pid in pids:
-        try:
-            process = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            assert select.select([process], [], [], 10)[0], f"{pid} is alive"
-        finally:
-            os.close(process)
 
 
 async def test_a_function_that_never_ends_is_killed_after_its_time(imaging, report):
@@ -119,12 +106,13 @@ async def test_closing_ends_busy_workers_and_whoever_waits_for_them(tmp_path, re
         await work
 
 
-async def test_pipes_that_a_killed_server_left_are_gone_after_the_start(tmp_path):
-    left_over = tmp_path / "scratch" / "old.fifo"
-    left_over.parent.mkdir()
-    os.mkfifo(left_over)
-    async with running_imaging(tmp_path):
-        assert not left_over.exists()
+async def test_only_pipes_that_a_killed_server_left_are_gone_after_the_start(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    os.mkfifo(scratch / "old.fifo")
+    with Fifo(scratch) as used:
+        async with running_imaging(tmp_path):
+            assert list(scratch.iterdir()) == [used.path]
 
 
 def test_workers_end_when_the_server_is_killed(tmp_path, report):

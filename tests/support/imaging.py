@@ -1,6 +1,8 @@
 """Imaging for tests: real workers, and looks at what they made."""
 
 import io
+import os
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +45,19 @@ def opened(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
+
+
+def wait_for_end(*pids: int) -> None:
+    """By its file descriptor, since waiting for a child would take its end away from the pool."""
+    for pid in pids:
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([process], [], [], 10)[0], f"{pid} is alive"
+        finally:
+            os.close(process)
 
 
 def pixel(data: bytes, x: int, y: int) -> tuple[int, ...]:

@@ -101,10 +101,13 @@ def animated(kind: str, width: int = 320, height: int = 240, *, frames: int = 3)
     return _saved(picture(width, height), kind, save_all=True, append_images=black)
 
 
-def heic(width: int = 640, height: int = 480, *, seed: int = 1, quality: int = 70, gps: bool = False) -> bytes:
+def heic(
+    width: int = 640, height: int = 480, *, seed: int = 1, quality: int = 70, gps: bool = False, tile_size: int = 0
+) -> bytes:
+    """With `tile_size` (256 or more) it is made of tiles, as phones do it."""
     file = pillow_heif.from_pillow(picture(width, height, seed=seed))
     to = io.BytesIO()
-    file.save(to, quality=quality, **({"exif": exif(gps=True)} if gps else {}))
+    file.save(to, quality=quality, tile_size=tile_size, **({"exif": exif(gps=True)} if gps else {}))
     return to.getvalue()
 
 

@@ -31,6 +31,11 @@ class Product:
         self.data_dir = data_dir
         self.admin: dict[str, str] = {}
 
+    async def sign_in(self) -> None:
+        """Again after 12 hours: tokens end."""
+        login = await self.client.post("/api/login", json={"username": "boss", "password": ADMIN_PASSWORD})
+        self.admin = {"Authorization": f"Bearer {login.json()['access_token']}"}
+
     async def send(
         self,
         photo: bytes,
@@ -117,6 +122,5 @@ async def running_product(
         if not await parts.accounts.has_any_account():
             await parts.accounts.create("boss", ADMIN_PASSWORD, "admin", Actor.command_line())
             await parts.slots.set_password("slot-001", SLOT_PASSWORD, Actor.command_line())
-        login = await client.post("/api/login", json={"username": "boss", "password": ADMIN_PASSWORD})
-        product.admin = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        await product.sign_in()
         yield product

@@ -3,6 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -79,7 +80,7 @@ def _read(kind: Any, raw: object, mistakes: Mistakes, at: str) -> Any:
             return UNSET
         raw = items
     try:
-        return msgspec.convert(raw, kind, strict=True)
+        return convert(raw, kind)
     except msgspec.ValidationError:
         mistakes.add(at, f"must be {describe(kind)}")
         return UNSET
@@ -116,6 +117,15 @@ def _item_of(kind: Any) -> Any:
         if typing.get_origin(plain) is list:
             return typing.get_args(plain)[0]
     return None
+
+
+def convert(raw: object, kind: Any) -> Any:
+    """`raw` as `kind`, strictly, a time in UTC. Raises msgspec's ValidationError, also for a time that UTC has not."""
+    value = msgspec.convert(raw, kind, strict=True)
+    try:
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
+    except OverflowError:
+        raise msgspec.ValidationError("out of range") from None
 
 
 def describe(kind: Any) -> str:

@@ -46,13 +46,13 @@ class Cursors:
         return hmac.digest(self._key, listing.encode() + b"\0" + position, hashlib.sha256)[:_SIGNATURE_BYTES]
 
 
-def check_span(since: datetime | None, until: datetime | None) -> None:
-    """`validation-failed` for a window of time that is backwards or too long to be read at once."""
-    if since is None or until is None:
+def check_span(since: datetime | None, until: datetime | None, now: datetime) -> None:
+    """`validation-failed` for a window of time that is backwards or too long; one without an end goes on to `now`."""
+    if since is None:
         return
     mistakes = Mistakes()
-    if until < since:
+    if until is not None and until < since:
         mistakes.add("until", "must not be before since")
-    if until - since > timedelta(days=QUERY_SPAN_DAYS):
-        mistakes.add("since", f"must be at most {QUERY_SPAN_DAYS} days before until")
+    if (until or now) - since > timedelta(days=QUERY_SPAN_DAYS):
+        mistakes.add("since", f"must be at most {QUERY_SPAN_DAYS} days before until, or before now")
     mistakes.raise_if_any()

@@ -48,6 +48,8 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and not self._body_held_back:
+            await self._catch_up()
         if self._body_ended:
             await self._send(message)
         elif message["type"] == "http.response.start":
@@ -61,6 +63,13 @@ class _Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await self._send(message)
+
+    async def _catch_up(self) -> None:
+        """Takes what is here already: a line end behind the final boundary must not cost the connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                while not self._body_ended:
+                    await self.receive()
 
     async def _drain(self) -> None:
         dropped = 0

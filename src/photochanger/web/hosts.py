@@ -8,8 +8,10 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 import psutil
+from litestar import Request
 from litestar.types import Scope
 
 from photochanger.core.errors import Problem
@@ -113,6 +115,11 @@ def is_local(scope: Scope) -> bool:
     peer = _peer(scope)
     forwarded = any(name in _FORWARDING or name.startswith(b"x-forwarded") for name, _ in scope["headers"])
     return peer is not None and peer.is_loopback and not forwarded
+
+
+def refuse_insane_host(request: Request[Any, Any, Any]) -> None:
+    """Before every handler, also those that make no link."""
+    _host(request.scope)
 
 
 def has_sane_host(scope: Scope) -> bool:

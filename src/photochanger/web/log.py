@@ -18,6 +18,7 @@ _CHATTY = (
     "aiobotocore",
     "aiohttp",
     "aiosqlite",
+    "alembic",
     "asyncio",
     "botocore",
     "httpcore",

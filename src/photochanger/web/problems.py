@@ -49,7 +49,7 @@ def problem_document(problem: Problem, request_id: str) -> dict[str, Any]:
 
 
 def on_problem(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
-    return _answer(request, problem, {})
+    return _answer(request, problem, problem.headers)
 
 
 def on_framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -110,8 +110,13 @@ def _retry_after(problem: Problem) -> dict[str, str]:
 
 def accepts_html(request: Request[Any, Any, Any]) -> bool:
     """Whether `Accept` names text/html, which browsers do and programs do not."""
+    return accepts(request, "text/html")
+
+
+def accepts(request: Request[Any, Any, Any], wanted: str) -> bool:
+    """Whether `Accept` names this very type; a wildcard names none."""
     for choice in request.headers.get("accept", "").lower().split(","):
         kind, *parameters = (part.strip() for part in choice.split(";"))
-        if kind == "text/html":
+        if kind == wanted:
             return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
     return False

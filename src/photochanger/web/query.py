@@ -12,7 +12,7 @@ from litestar import Request
 from msgspec import Struct, ValidationError
 
 from photochanger.core.errors import Problem
-from photochanger.core.forms import Mistakes, describe
+from photochanger.core.forms import Mistakes, convert, describe
 
 Query = TypeVar("Query", bound=Struct)
 _PARAMETERS = 100
@@ -50,7 +50,7 @@ def _read(text: str, kind: Any, name: str, mistakes: Mistakes) -> Any:
         return None
     for candidate in _readings(text):
         try:
-            return msgspec.convert(candidate, kind, strict=True)
+            return convert(candidate, kind)
         except ValidationError:
             continue
     mistakes.add(name, f"must be {describe(kind)}")

@@ -1,12 +1,15 @@
 """How uvicorn is set up to serve the application. The address is the caller's; every other choice is made here."""
 
+import socket
 from contextlib import suppress
 from typing import Any
 
+import structlog
 import uvicorn
 
 _GRACE_SECONDS = 65
 """The longest window, and time to store its result."""
+_log = structlog.get_logger(__name__)
 
 
 def server_config(app: Any, host: str, port: int) -> uvicorn.Config:
@@ -32,4 +35,13 @@ def server_config(app: Any, host: str, port: int) -> uvicorn.Config:
 def run(app: Any, host: str, port: int) -> None:
     """Serves until SIGINT or SIGTERM."""
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(server_config(app, host, port)).run()
+        _Server(server_config(app, host, port)).run()
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers if self.started else ():
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
+                _log.info("server.started", host=host, port=port)

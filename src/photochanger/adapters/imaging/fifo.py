@@ -9,6 +9,15 @@ from typing import Self
 from photochanger.core.ids import new_token
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Pipes that a killed process left. Those that somebody holds, beside us, stay."""
+    for path in folder.glob("*.fifo"):
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:  # nobody reads it
+            path.unlink(missing_ok=True)
+
+
 class Fifo:
     """Both ends are open from the start: neither side waits for the other, and nothing is lost when the writer is done
     before the reader comes.

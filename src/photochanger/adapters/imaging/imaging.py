@@ -16,7 +16,7 @@ from pebble import ProcessExpired, ProcessPool
 from pebble.common.types import CONSTS
 
 from photochanger.adapters.imaging import workers
-from photochanger.adapters.imaging.fifo import Fifo
+from photochanger.adapters.imaging.fifo import Fifo, remove_abandoned
 from photochanger.adapters.imaging.results import (
     File,
     Prepared,
@@ -50,8 +50,7 @@ class Imaging:
     async def start(self) -> None:
         """Has the workers ready before the first photo comes."""
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left_over in self._scratch.glob("*.fifo"):
-            left_over.unlink(missing_ok=True)
+        remove_abandoned(self._scratch)
         await self.run(abs, 0, seconds=60)
 
     async def close(self) -> None:

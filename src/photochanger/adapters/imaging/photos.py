@@ -38,6 +38,8 @@ def allow_only_accepted_formats() -> None:
 def open_photo(stream: BinaryIO, media_type: str) -> Photo:
     """Reads the header. Raises Unreadable, or TooManyPixels."""
     photo: Photo = _HeicPhoto(stream) if media_type == "image/heic" else _VipsPhoto(stream, media_type)
+    if min(photo.width, photo.height) < 1:
+        raise Unreadable("it has no pixels")
     if photo.width * photo.height > limits.PIXELS or max(photo.width, photo.height) > limits.SIDE_PIXELS:
         raise TooManyPixels(f"{photo.width} × {photo.height}")
     return photo

@@ -7,6 +7,7 @@ from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
+from photochanger.core.clock import Clock
 from photochanger.core.paging import Page, check_span
 from photochanger.features.audit.schemas import AuditDocument, AuditFilters
 from photochanger.features.audit.service import AuditService
@@ -38,10 +39,10 @@ class AuditApi(Controller):
         operation_class=documented(query=AuditQuery, problems=("login-required", "forbidden", "validation-failed")),
     )
     async def list_entries(
-        self, request: Request[Any, Any, Any], audit: NamedDependency[AuditService]
+        self, request: Request[Any, Any, Any], audit: NamedDependency[AuditService], clock: NamedDependency[Clock]
     ) -> Page[AuditDocument]:
         query = read_query(request, AuditQuery)
-        check_span(query.since, query.until)
+        check_span(query.since, query.until, clock.now())
         filters = AuditFilters(
             actor=query.actor, action=query.action, subject=query.subject, since=query.since, until=query.until
         )

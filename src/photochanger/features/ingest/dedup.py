@@ -1,7 +1,7 @@
 """The same photo, one job, on every replica.
 
 Never look before the insert: whoever's INSERT of the claim goes through opens the job; everybody else reads the row
-under a lock and then judges. See `docs/adr` and contract, "Same photo, one job".
+under a lock and then judges. See `docs/adr/0007-claims-before-looks.md`.
 """
 
 from datetime import datetime, timedelta

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 
 from photochanger.core.errors import Problem
+from photochanger.features.slots.access import password_of
 
 _REF = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -33,13 +34,8 @@ def read_password(headers: Mapping[str, str], query: Mapping[str, str]) -> str |
 
     None leaves it to the text part. An empty one is one, and wrong.
     """
-    header = headers.get("x-slot-password")
-    if header is None:
-        return query.get("key")
-    try:
-        return header.encode("latin-1").decode("utf-8")  # senders write UTF-8, ASGI servers read Latin-1
-    except UnicodeError:
-        return header
+    header = password_of(headers.get("x-slot-password"))
+    return query.get("key") if header is None else header
 
 
 def read_idempotency_key(values: list[str]) -> str | None:

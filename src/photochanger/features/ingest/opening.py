@@ -14,6 +14,8 @@ from photochanger.features.media.service import MediaService, media_in
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import ConfiguredSlot
 
+_CRASHED = timedelta(minutes=1)
+
 
 class Opening:
     def __init__(self, *, database: Database, clock: Clock, media: MediaService, runner_id: str) -> None:
@@ -90,5 +92,8 @@ def source_life(slot: ConfiguredSlot, settings: Settings) -> timedelta | None:
 
 
 def source_expiry(job: Job, slot: ConfiguredSlot, settings: Settings) -> datetime:
+    """As long as nobody knows how the job ends; one of no life outlives a crash by a minute."""
     life = source_life(slot, settings)
-    return job.expires_at if not life else job.received_at.replace(microsecond=0) + life
+    if life is None:
+        return job.expires_at
+    return (job.received_at + life if life else job.deadline_at + _CRASHED).replace(microsecond=0)

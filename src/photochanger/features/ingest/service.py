@@ -82,7 +82,10 @@ class IngestService:
         key = read_idempotency_key(post.idempotency_keys)
         limit_bytes = (slot.config.upload_limit_mb or settings.upload_limit_mb) * limits.MIB
         if post.content_length is not None and post.content_length > limit_bytes + _HEADROOM_BYTES:
-            raise _too_large(limit_bytes)
+            problem = _too_large(limit_bytes)
+            if known is not None:
+                await self._opening.record_refused(problem, post, slot, settings)
+            raise problem
         reader = UploadReader(post.headers.get("content-type"), post.chunks)
         await reader.read_fields()
         if known is None:

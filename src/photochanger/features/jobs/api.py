@@ -15,6 +15,7 @@ from photochanger.core.paging import Page, check_span
 from photochanger.features.audit.deps import client_address
 from photochanger.features.jobs.schemas import JobDocument
 from photochanger.features.jobs.service import JobService, full_document, job_document
+from photochanger.features.slots.access import password_of
 from photochanger.features.slots.links import result_url
 from photochanger.features.slots.service import SlotService
 from photochanger.web.hosts import Addresses
@@ -51,7 +52,7 @@ class JobsApi(Controller):
         addresses: NamedDependency[Addresses],
     ) -> Page[JobDocument]:
         query = read_query(request, JobsQuery)
-        check_span(query.since, query.until)
+        check_span(query.since, query.until, clock.now())
         page = await jobs.list_page(
             slot_id=query.slot_id,
             status=query.status,
@@ -84,7 +85,7 @@ class JobsApi(Controller):
         if job.is_test and not is_admin:
             raise Problem("job-not-found")
         base, now = addresses.base_url(request.scope), clock.now()
-        password = request.headers.get("x-slot-password")
+        password = password_of(request.headers.get("x-slot-password"))
         if not is_admin and password is None:
             return job_document(job, now, link=result_url(base, job.id))
         if not is_admin:

@@ -97,7 +97,7 @@ def _is_unchanged(asked: Mapping[str, str], etag: str, created_at: datetime) -> 
         return etag in tags or "*" in tags
     try:
         since = parsedate_to_datetime(asked["if-modified-since"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return False
     return since.tzinfo is not None and created_at.replace(microsecond=0) <= since <= datetime.max.replace(tzinfo=UTC)
 

@@ -18,6 +18,7 @@ from photochanger.features.media.schemas import Variant
 from photochanger.features.slots.access import GalleryAccess, may_see_photo
 from photochanger.features.slots.service import SlotService
 from photochanger.web.openapi import documented
+from photochanger.web.problems import accepts
 
 _PROBLEMS = ("result-not-found", "result-expired", "result-removed", "pin-required", "range-not-satisfiable")
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
@@ -65,8 +66,7 @@ class ResultsPublic(Controller):
         access: NamedDependency[GalleryAccess],
         delivery: NamedDependency[Delivery],
     ) -> Response[Any]:
-        takes_webp = "image/webp" in request.headers.get("accept", "")
-        variant = _RENDITIONS.get((size, takes_webp))
+        variant = _RENDITIONS.get((size, accepts(request, "image/webp")))
         if variant is None:
             raise Problem("result-not-found")
         return await _answer(request, job_id, variant, jobs, slots, access, delivery)
@@ -98,18 +98,26 @@ async def _answer(
     served = delivery.serve(
         job,
         media,
-        {name.lower(): value for name, value in request.headers.items()},
+        _conditions(request),
         private=gallery.config.gallery.access != "open",
         download=query.get("download") == "1",
     )
     if served.status == 304 or request.method == "HEAD":  # noqa: PLR2004
-        return Response(None, status_code=served.status, headers=served.headers, media_type=media.content_type)
+        return Response(b"", status_code=served.status, headers=served.headers, media_type=media.content_type)
     return Stream(
         delivery.read(media, served.start, served.length),
         status_code=served.status,
         headers=served.headers,
         media_type=media.content_type,
     )
+
+
+def _conditions(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The headers that decide about an answer; a range means nothing to HEAD (RFC 9110, 14.2)."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if request.method == "HEAD":
+        headers.pop("range", None)
+    return headers
 
 
 class StorePublic(Controller):

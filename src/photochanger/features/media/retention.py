@@ -109,8 +109,8 @@ class Retention:
             job = await self._find(session, job_id)
             if not has_result(job, now):
                 raise Problem("result-expired")
-            detail = {"from": job.expires_at.isoformat(), "to": _whole(expires_at).isoformat()}
             was, job.expires_at = job.expires_at, _whole(expires_at)
+            detail = {"from": was.isoformat(), "to": job.expires_at.isoformat()}
             await MediaRepository(session).set_result_expiry(job_id, job.expires_at, was=was)
             await record(session, self._clock, actor, "job.expiry_changed", str(job_id), detail)
         return job

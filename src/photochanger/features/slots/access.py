@@ -34,6 +34,14 @@ class GalleryAccess:
         return f"gallery_{gallery.slot_id}"
 
 
+def password_of(header: str | None) -> str | None:
+    """What `X-Slot-Password` says: senders write UTF-8, ASGI servers read Latin-1."""
+    try:
+        return header and header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
 def may_see_photo(
     access: GalleryAccess,
     gallery: ConfiguredSlot,

@@ -1,7 +1,6 @@
 """Reads what somebody wants changed about a slot, and says what is wrong with it. Pure: no database."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -68,7 +67,7 @@ def read_change(kind: type[SlotInput], raw: object, mistakes: Mistakes) -> Chang
         password=password,
         pin=UNSET if pin is None else pin,
         members={name: value for name, value in found.items() if name in _CONFIG_MEMBERS},
-        gallery={name: _in_utc(value) for name, value in gallery.items() if name in Gallery.__struct_fields__},
+        gallery={name: value for name, value in gallery.items() if name in Gallery.__struct_fields__},
         budget=budget,
     )
 
@@ -89,7 +88,3 @@ def check_chains(change: Change, check_step: StepCheck, mistakes: Mistakes) -> N
 
 def _check(step: Step, check_step: StepCheck, mistakes: Mistakes, at: str) -> None:
     check_step(step.provider, step.operation, step.settings, mistakes, at)
-
-
-def _in_utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value

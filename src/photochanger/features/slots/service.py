@@ -1,7 +1,9 @@
 """Decisions about slots: who may send to one, and how its configuration changes. No HTTP, no SQL."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET
@@ -47,6 +49,8 @@ class SlotService:
         self._rates = rates
         self._check_step = check_step
         self._template_exists = template_exists
+        self._guesses: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        """One guess at a time for each slot and address, so that guesses made at once cannot outrun their count."""
 
     async def get(self, slot_id: str) -> ConfiguredSlot:
         """Raises `slot-not-found`."""
@@ -89,12 +93,15 @@ class SlotService:
             raise Problem("slot-credentials-invalid")
         if self._verified.remembers(slot.slot_id, slot.password_hash, password):
             return
-        wait = await self._rates.wait_for("slot-password", WRONG_PER_MINUTE, 60, slot.slot_id, address)
-        if wait is not None:
-            raise Problem("login-locked", retry_after=wait)
-        if not await self._verified.verify(slot.slot_id, slot.password_hash, password):
-            await self._rates.hit("slot-password", WRONG_PER_MINUTE, 60, slot.slot_id, address)
-            raise Problem("slot-credentials-invalid")
+        limit = ("slot-password", WRONG_PER_MINUTE, 60, slot.slot_id, address)
+        async with self._guesses.setdefault((slot.slot_id, address), asyncio.Lock()):
+            wait = await self._rates.wait_for(*limit)
+            is_right = self._verified.remembers(slot.slot_id, slot.password_hash, password)
+            if wait is not None and not is_right:
+                raise Problem("login-locked", retry_after=wait)
+            if not await self._verified.verify(slot.slot_id, slot.password_hash, password):
+                await self._rates.hit(*limit)
+                raise Problem("slot-credentials-invalid")
 
     async def change(self, slot_id: str, raw: object, actor: Actor) -> ConfiguredSlot:
         """Changes what `raw` (SlotInput) names where its `version` is still the slot's; else `stale-version`."""

@@ -1,0 +1,117 @@
+"""Power cuts, twenty of them: what was acknowledged stays, what was not leaves nothing."""
+
+import asyncio
+import hashlib
+import random
+import sqlite3
+from itertools import count
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.support.canary import leaks
+from tests.support.pictures import jpeg
+from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
+from tests.support.server import Server
+
+ROUNDS, SENDERS = 20, 6
+UNLIMITED = {"RATE_LIMIT_INGEST_RPS": "100000", "RATE_LIMIT_INGEST_BURST": "100000"}
+
+
+@pytest.fixture
+async def server(tmp_path):
+    """Not running; it has been set up."""
+    server = Server(tmp_path, **UNLIMITED)
+    for arguments, password in (
+        (("slots", "set-password", "slot-001"), SLOT_PASSWORD),
+        (("accounts", "create", "boss", "--role", "admin"), ADMIN_PASSWORD),
+    ):
+        ended = await server.run(*arguments, "--password-stdin", stdin=password.encode())
+        assert ended.code == 0, ended.err
+    yield server
+    await server.end()
+
+
+def photos():
+    """Different ones, cheaply: one picture with a numbered comment segment."""
+    plain = jpeg(160, 120, seed=7)
+    for number in count():
+        comment = f"{number:08}".encode()
+        yield plain[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + plain[2:]
+
+
+async def send_until_it_dies(server, kept, supply):
+    """`kept` gets the path and the hash of every photo whose answer was whole."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        while True:
+            files = {"fileToUpload": ("a.jpg", next(supply), "image/jpeg")}
+            try:
+                answer = await client.post("/api/ingest/slot-001", data={"password": SLOT_PASSWORD}, files=files)
+            except httpx.TransportError:
+                return
+            assert answer.status_code == 200, answer.text
+            link = urlsplit(answer.headers["x-result-url"])
+            kept[f"{link.path}?{link.query}"] = hashlib.sha256(answer.content).hexdigest()
+
+
+async def missing(client, kept):
+    """What does not download as it was acknowledged."""
+    found = {}
+    for path in kept:
+        answer = await client.get(path)
+        found[path] = (answer.status_code, hashlib.sha256(answer.content).hexdigest())
+    return [path for path, digest in kept.items() if found[path] != (200, digest)]
+
+
+async def unseen(client):
+    """Addresses the gallery shows that do not answer."""
+    items = (await client.get("/public/slots/slot-001", headers={"Accept": "application/json"})).json()["items"]
+    urls = [item[name] for item in items for name in ("url", "thumb_url", "screen_url")]
+    return [url for url in urls if (await client.get(urlsplit(url).path)).status_code != 200]
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half_done(server):
+    chance, supply = random.Random(20), photos()
+    kept: dict[str, str] = {}
+    admin: dict[str, str] = {}
+    for _ in range(ROUNDS):
+        await server.start()
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            if not admin:
+                login = await client.post("/api/login", json={"username": "boss", "password": ADMIN_PASSWORD})
+                admin["Authorization"] = f"Bearer {login.json()['access_token']}"
+            running = await client.get("/api/jobs", params={"status": "processing"}, headers=admin)
+            assert running.json()["items"] == []
+            assert await unseen(client) == []
+        fresh: dict[str, str] = {}
+        load = [asyncio.create_task(send_until_it_dies(server, fresh, supply)) for _ in range(SENDERS)]
+        await asyncio.sleep(chance.random())  # the moment of the cut is what is tried
+        await server.kill()
+        await asyncio.gather(*load)
+        assert await server.survivors() == []
+        kept |= fresh
+    assert len(kept) >= ROUNDS
+
+    reconciled = await server.run("reconcile")
+    assert reconciled.code == 0, reconciled.out
+    assert "objects missing: 0" in reconciled.out
+    assert server.stored_files() == rows(server)
+
+    await server.start()
+    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        assert await missing(client, kept) == []
+        assert await unseen(client) == []
+    assert leaks(server.log.read_text(), [admin["Authorization"].split()[1]]) == []
+
+
+def rows(server):
+    """The keys of what the database says is in the store, whoever half done jobs they belong to included."""
+    with sqlite3.connect(server.data_dir / "photochanger.db") as database:
+        found = [key for (key,) in database.execute("SELECT object_key FROM media WHERE evicted_at IS NULL")]
+        jobs = {UUID(str(job)) for (job,) in database.execute("SELECT id FROM jobs WHERE status = 'processing'")}
+    database.close()
+    assert jobs == set()
+    return sorted(found)
