@@ -1,16 +1,32 @@
 """A product of a test's own: a migrated database, a folder store, a clock that stands still, real imaging workers."""
 
-from collections.abc import AsyncIterator
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from photochanger.web.log import configure
+from tests.support.canary import leaks
 from tests.support.product import Product, SharedImaging, running_product
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def product_log() -> Iterator[io.StringIO]:
+    """What the product logs in this test, as it would be written. A secret in it fails the test."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    log = io.StringIO()
+    configure("debug", "json", log)
+    yield log
+    root.handlers, root.level = before
+    assert leaks(log.getvalue()) == []
 
 
 @pytest.fixture(scope="session")

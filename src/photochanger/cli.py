@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -25,6 +26,7 @@ from photochanger.web.server import run
 
 T = TypeVar("T")
 OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
+SYSLOG = "/dev/log"
 
 password_option = click.option(
     "--password-stdin", is_flag=True, required=True, help="Read the password from the first line of standard input."
@@ -131,17 +133,18 @@ def set_slot_password(slot: str, *, password_stdin: bool) -> None:  # noqa: ARG0
 @click.option("--slot", required=True, help="For example slot-001.")
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server's address.")
 @click.option("--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers.")
-@password_option
-def send(files: tuple[Path, ...], slot: str, url: str, out: Path, *, password_stdin: bool) -> None:  # noqa: ARG001
+@click.option("--password-stdin", is_flag=True, help="Read the slot's password from standard input; else it is asked.")
+def send(files: tuple[Path, ...], slot: str, url: str, out: Path, *, password_stdin: bool) -> None:
     """Send photos to a slot and keep what comes back."""
+    password = _password() if password_stdin else click.prompt(f"Password of {slot}", hide_input=True, err=True)
     out.mkdir(parents=True, exist_ok=True)
-    failed = asyncio.run(send_files(files, slot=slot, url=url, out=out, password=_password(), echo=click.echo))
+    failed = asyncio.run(send_files(files, slot=slot, url=url, out=out, password=password, echo=click.echo))
     sys.exit(PROBLEMS if failed else OK)
 
 
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Only count what is due.")
-@click.option("--syslog", is_flag=True, help="Also tell the system log.")
+@click.option("--syslog", is_flag=True, help="Tell the system log, not the terminal.")
 def cleanup(*, dry_run: bool, syslog: bool) -> None:
     """Delete what is over. Fit for cron: 0 all gone, 1 something could not be deleted, 2 could not run."""
 
@@ -152,10 +155,10 @@ def cleanup(*, dry_run: bool, syslog: bool) -> None:
         return (f"{text}; {found.failed} could not be deleted" if found.failed else text), found.failed
 
     text, failed = _run(clean)
-    click.echo(text)
-    if syslog:
-        _tell_syslog(text, logging.ERROR if failed else logging.INFO)
-    sys.exit(PROBLEMS if failed else OK)
+    is_told = syslog and _tell_syslog(text, logging.ERROR if failed else logging.INFO)
+    if not is_told:
+        click.echo(text)
+    sys.exit(PROBLEMS if failed or is_told != syslog else OK)
 
 
 @main.command()
@@ -218,10 +221,24 @@ def _password() -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def _tell_syslog(text: str, level: int) -> None:
-    logger = logging.getLogger("photochanger.cleanup")
-    logger.addHandler(SysLogHandler("/dev/log"))
-    logger.log(level, "photochanger: %s", text)
+def _tell_syslog(text: str, level: int) -> bool:
+    """Whether the system log took it."""
+    told = {"levelno": level, "levelname": logging.getLevelName(level), "msg": f"photochanger: {text}"}
+    try:
+        with closing(_SystemLog(SYSLOG)) as handler:
+            handler.emit(logging.makeLogRecord(told))
+    except OSError as error:
+        click.echo(f"The system log cannot be reached at {SYSLOG}: {error.strerror}", err=True)
+        return False
+    return True
+
+
+class _SystemLog(SysLogHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 – the library's signature
+        """Raises what happened, instead of printing a traceback."""
+        error = sys.exc_info()[1]
+        if error is not None:
+            raise error
 
 
 def _fail(text: str) -> NoReturn:

@@ -104,7 +104,11 @@ async def test_a_hidden_photo_still_answers_its_sender(studio: Product) -> None:
     hidden = await studio.client.post(f"/api/jobs/{job_id}/hide", headers=studio.admin)
     assert hidden.status_code == 200
     again = await studio.send(PHOTO)
-    assert (again.headers["x-outcome"], again.headers["x-job-id"], again.content) == ("duplicate", job_id, first.content)
+    assert (again.headers["x-outcome"], again.headers["x-job-id"], again.content) == (
+        "duplicate",
+        job_id,
+        first.content,
+    )
 
 
 async def test_a_removed_photo_is_made_anew(studio: Product) -> None:
@@ -144,9 +148,7 @@ async def test_a_key_with_other_bytes_is_refused(studio: Product, driver: FakeDr
 async def test_a_key_belongs_to_its_slot(studio: Product) -> None:
     await studio.change_slot("slot-002", chain=[step()], password="other password")
     await send(studio, key="k")
-    answer = await studio.send(
-        OTHER, slot="slot-002", password="other password", headers={"Idempotency-Key": "k"}
-    )
+    answer = await studio.send(OTHER, slot="slot-002", password="other password", headers={"Idempotency-Key": "k"})
     assert (answer.status_code, answer.headers["x-outcome"]) == (200, "transformed")
 
 

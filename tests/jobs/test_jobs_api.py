@@ -56,7 +56,12 @@ async def test_an_administrator_and_the_booth_see_cost_attempts_and_the_guests_l
     assert job["cost_micros"] == 0
     assert job["result"]["url"].endswith(photo.own_path)
     [attempt] = job["attempts"]
-    assert (attempt["step"], attempt["provider"], attempt["outcome"], attempt["error"]) == (0, "darkroom", "delivered", None)
+    assert (attempt["step"], attempt["provider"], attempt["outcome"], attempt["error"]) == (
+        0,
+        "darkroom",
+        "delivered",
+        None,
+    )
 
 
 async def test_a_wrong_slot_password_shows_nothing(product):

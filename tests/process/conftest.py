@@ -13,8 +13,7 @@ from tests.support.server import Server, running_server
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """Started on nothing. `slot-001` and `slot-002` have a password, the second the captured booth's."""
-    folder = tmp_path_factory.mktemp("server")
-    async with running_server(folder, RUNTIME_CREDENTIALS_FILE=str(folder / "credentials.json")) as server:
+    async with running_server(tmp_path_factory.mktemp("server")) as server:
         for slot, password in (("slot-001", SLOT_PASSWORD), ("slot-002", booth.PASSWORD)):
             ended = await server.run("slots", "set-password", slot, "--password-stdin", stdin=password.encode())
             assert ended.code == 0, ended.err
@@ -22,7 +21,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 
 
 @pytest.fixture(autouse=True)
-def no_secret_in_the_log(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_secret_in_the_servers_log(request: pytest.FixtureRequest) -> Iterator[None]:
     server: Server | None = request.getfixturevalue("server") if "server" in request.fixturenames else None
     yield
     if server is not None:

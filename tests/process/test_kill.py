@@ -3,10 +3,8 @@
 import asyncio
 import hashlib
 import random
-import sqlite3
 from itertools import count
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 import pytest
@@ -98,20 +96,12 @@ async def test_twenty_kills_under_load_lose_nothing_acknowledged_and_leave_nothi
     reconciled = await server.run("reconcile")
     assert reconciled.code == 0, reconciled.out
     assert "objects missing: 0" in reconciled.out
-    assert server.stored_files() == rows(server)
+    assert server.query("SELECT id FROM jobs WHERE status = 'processing'") == []
+    rows = server.query("SELECT object_key FROM media WHERE evicted_at IS NULL")
+    assert server.stored_files() == sorted(key for (key,) in rows)
 
     await server.start()
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
         assert await missing(client, kept) == []
         assert await unseen(client) == []
     assert leaks(server.log.read_text(), [admin["Authorization"].split()[1]]) == []
-
-
-def rows(server):
-    """The keys of what the database says is in the store, whoever half done jobs they belong to included."""
-    with sqlite3.connect(server.data_dir / "photochanger.db") as database:
-        found = [key for (key,) in database.execute("SELECT object_key FROM media WHERE evicted_at IS NULL")]
-        jobs = {UUID(str(job)) for (job,) in database.execute("SELECT id FROM jobs WHERE status = 'processing'")}
-    database.close()
-    assert jobs == set()
-    return sorted(found)

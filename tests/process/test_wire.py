@@ -10,6 +10,7 @@ from tests.support.imaging import opened
 from tests.support.multipart import encode, file, text
 from tests.support.pictures import jpeg
 from tests.support.product import SLOT_PASSWORD
+from tests.support.server import until
 from tests.support.wire import CONTINUE, connected, request_head
 
 HUGE = 50 * MIB
@@ -122,6 +123,4 @@ async def test_a_sender_that_resets_in_the_middle_leaves_nothing(server):
 
 async def upload_begun(server, before):
     """Something of the upload is in the store: so what was sent so far has been read."""
-    async with asyncio.timeout(10):
-        while server.stored_files() == before:
-            await asyncio.sleep(0.005)  # another process's folder has no event
+    await until(lambda: server.stored_files() != before)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,14 +44,12 @@ class FaultyDatabase(Database):
         super().__init__(inner.engine)
         self.faults = list(faults)
 
-    def write(self) -> AbstractAsyncContextManager[AsyncSession]:
-        return self._write(self.faults.pop(0) if self.faults else "", super().write())
-
     @asynccontextmanager
-    async def _write(self, fault: Fault, inner: AbstractAsyncContextManager[AsyncSession]) -> AsyncIterator[Any]:
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        fault = self.faults.pop(0) if self.faults else ""
         if fault == "refused":
             raise DatabaseUnavailable("broken by the test")
-        async with inner as session:
+        async with super().write() as session:
             yield session
         if fault:
             raise DatabaseUnavailable("broken by the test")

@@ -1,14 +1,16 @@
 """The product as a process of its own: started, asked, stopped, killed. And its commands, as processes too."""
 
 import asyncio
+import inspect
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +35,12 @@ class Server:
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "server.log"
+        self.credentials_file = folder / "credentials.json"
         self.environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPYCACHEPREFIX": str(_BYTECODE),
             "PHOTOCHANGER_DATA_DIR": str(self.data_dir),
+            "RUNTIME_CREDENTIALS_FILE": str(self.credentials_file),
             "LOG_FORMAT": "json",
             "LOG_LEVEL": "debug",
             **environ,
@@ -61,7 +65,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         seen = len(self.lines())
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 – returns at once
                 [COMMAND, "serve", "--port", "0"], cwd=self.folder, env=self.environ, stdout=log, stderr=log
             )
         started = await self.logged(lambda line: line["event"] == "server.started", since=seen)
@@ -87,12 +91,9 @@ class Server:
 
     async def survivors(self, *, seconds: float = 5) -> list[psutil.Process]:
         """Processes of the last server that outlived it by so long."""
-        left = self._family
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while left := [process for process in left if _is_alive(process)]:
-                    await asyncio.sleep(0.01)  # they are nobody's children any more: no event
-        return left
+            await until(lambda: not any(map(_is_alive, self._family)), seconds=seconds)
+        return [process for process in self._family if _is_alive(process)]
 
     def workers(self) -> list[psutil.Process]:
         return [child for child in self._family if "spawn_main" in " ".join(child.cmdline())]
@@ -121,13 +122,20 @@ class Server:
 
     async def logged(self, wanted: Callable[[dict[str, Any]], bool], *, since: int = 0) -> dict[str, Any]:
         """Waits for a line."""
-        async with asyncio.timeout(_SECONDS):
-            while True:
-                for line in self.lines()[since:]:
-                    if wanted(line):
-                        return line
-                assert self.process.poll() is None, self.log.read_text()
-                await asyncio.sleep(0.02)  # another process's file has no event
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            found.extend(line for line in self.lines()[since:] if wanted(line))
+            assert found or self.process.poll() is None, self.log.read_text()
+            return bool(found)
+
+        await until(is_there, seconds=_SECONDS)
+        return found[0]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """What is in the database's file."""
+        with closing(sqlite3.connect(self.data_dir / "photochanger.db")) as database:
+            return database.execute(sql).fetchall()
 
     def stored_files(self) -> list[str]:
         """Everything in the folder store, unfinished uploads included."""
@@ -135,10 +143,20 @@ class Server:
         return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
+async def until(is_so: Callable[[], Any], *, seconds: float = 10) -> None:
+    """For what other processes do, which no event tells. `is_so` may be asynchronous."""
+    async with asyncio.timeout(seconds):
+        while True:
+            said = is_so()
+            if await said if inspect.isawaitable(said) else said:
+                return
+            await asyncio.sleep(0.01)
+
+
 def _is_alive(process: psutil.Process) -> bool:
     """A zombie is dead; it only waits for init."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

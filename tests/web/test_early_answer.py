@@ -12,6 +12,7 @@ from litestar import Request, post
 from photochanger.core.errors import Problem
 from photochanger.core.limits import MIB
 from photochanger.web.body import read_json
+from photochanger.web.early_answer import EarlyAnswerLayer
 from photochanger.web.server import server_config
 from tests.support.web import kit_app
 
@@ -121,3 +122,23 @@ async def test_an_answer_without_a_body_to_read_leaves_the_connection_open():
             assert answer.startswith(b"HTTP/1.1 404 ")
             assert b"connection: close" not in answer
         writer.close()
+
+
+@pytest.mark.parametrize(("rest_is_here", "closes"), [(True, False), (False, True)])
+async def test_a_line_end_behind_what_was_read_does_not_cost_the_connection(rest_is_here, closes):
+    arrived: asyncio.Queue[Any] = asyncio.Queue()
+    arrived.put_nowait({"type": "http.request", "body": b"upload", "more_body": True})
+    if rest_is_here:
+        arrived.put_nowait({"type": "http.request", "body": b"\r\n", "more_body": False})
+    sent = []
+
+    async def read_as_far_as_needed(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    scope: Any = {"type": "http", "headers": [(b"content-length", b"8")]}
+    await EarlyAnswerLayer(read_as_far_as_needed)(scope, arrived.get, send)
+    assert ((b"connection", b"close") in sent[0]["headers"]) is closes

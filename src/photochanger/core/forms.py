@@ -122,10 +122,24 @@ def _item_of(kind: Any) -> Any:
 def convert(raw: object, kind: Any) -> Any:
     """`raw` as `kind`, strictly, a time in UTC. Raises msgspec's ValidationError, also for a time that UTC has not."""
     value = msgspec.convert(raw, kind, strict=True)
+    if isinstance(value, str) and value.endswith("\n") and _is_anchored(inspect.type_info(kind)):
+        raise msgspec.ValidationError("a line feed behind the end")  # Python's `$` lets it pass, JSON schema's does not
     try:
         return value.astimezone(UTC) if isinstance(value, datetime) else value
     except OverflowError:
         raise msgspec.ValidationError("out of range") from None
+
+
+def _is_anchored(info: inspect.Type) -> bool:
+    """Whether a text's pattern says how it ends."""
+    match info:
+        case inspect.UnionType(types=parts):
+            return any(_is_anchored(part) for part in parts)
+        case inspect.Metadata(type=inner):
+            return _is_anchored(inner)
+        case inspect.StrType(pattern=str() as pattern):
+            return pattern.endswith("$")
+    return False
 
 
 def describe(kind: Any) -> str:

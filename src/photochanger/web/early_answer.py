@@ -48,7 +48,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self._body_held_back:
+        if message["type"] == "http.response.start" and not (self._body_ended or self._body_held_back):
             await self._catch_up()
         if self._body_ended:
             await self._send(message)
@@ -68,8 +68,7 @@ class _Exchange:
         """Takes what is here already: a line end behind the final boundary must not cost the connection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
-                while not self._body_ended:
-                    await self.receive()
+                await self.receive()
 
     async def _drain(self) -> None:
         dropped = 0

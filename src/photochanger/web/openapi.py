@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from litestar import Request, Router
+from litestar import HttpMethod, Request, Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Operation, SecurityScheme
+from litestar.types import Method, OperationIDCreator
 from msgspec import Struct
 
 from photochanger.core.errors import PROBLEMS, Problem
@@ -38,6 +40,12 @@ _PROBLEM_SCHEMA = {
     },
 }
 
+_PROBLEM = {
+    "description": "A problem",
+    "content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}},
+}
+_REFERENCE = {"$ref": "#/components/responses/Problem"}
+
 
 def openapi_config(version: str) -> OpenAPIConfig:
     """The document alone, without viewers: those load scripts from elsewhere."""
@@ -45,6 +53,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         title="PhotoChanger",
         version=version,
         components=Components(
+            responses=cast("Any", {"Problem": _PROBLEM}),
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
         ),
         openapi_router=Router(
@@ -68,6 +77,15 @@ def documented(
     """The `operation_class` of a handler: what it reads, and the problems it names beside the common ones."""
     document = {"required": True, "content": {content_type: {"schema": _schema(body)}}} if body else None
     return _operation(_parameters(query) if query else [], document, problems)
+
+
+def read_operation(noun: str) -> OperationIDCreator:
+    """The operation_id of a handler that answers GET and HEAD: one name for both would be refused."""
+
+    def name(_handler: HTTPRouteHandler, method: Method, _path: object) -> str:
+        return f"{HttpMethod(method).value.lower()}_{noun}"
+
+    return name
 
 
 def documented_upload(
@@ -108,9 +126,8 @@ def _answers(codes: Iterable[str]) -> dict[str, Any]:
     by_status: dict[str, list[str]] = {}
     for code in codes:
         by_status.setdefault(str(PROBLEMS[code].status), []).append(code)
-    content = {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}
-    named = {status: {"description": ", ".join(found), "content": content} for status, found in by_status.items()}
-    return {**named, "default": {"description": "A problem", "content": content}}
+    named = {status: {**_REFERENCE, "description": ", ".join(found)} for status, found in by_status.items()}
+    return {**named, "default": _REFERENCE}
 
 
 def _parameters(kind: type[Struct]) -> list[dict[str, Any]]:

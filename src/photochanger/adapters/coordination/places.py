@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, WouldBlock
 
 
 class NoPlace(Exception):  # noqa: N818
@@ -22,10 +22,9 @@ class Places:
         limiter.total_tokens = places
         holder = object()
         try:
-            async with asyncio.timeout(max(0.0, wait_seconds)):
-                await limiter.acquire_on_behalf_of(holder)
-        except TimeoutError:
-            raise NoPlace from None
+            limiter.acquire_on_behalf_of_nowait(holder)  # a free place is had also by who cannot wait
+        except WouldBlock:
+            await _wait_for(limiter, holder, wait_seconds)
         try:
             yield
         finally:
@@ -33,3 +32,11 @@ class Places:
 
     def waiting(self, name: str) -> int:
         return self._limiters[name].statistics().tasks_waiting if name in self._limiters else 0
+
+
+async def _wait_for(limiter: CapacityLimiter, holder: object, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await limiter.acquire_on_behalf_of(holder)
+    except TimeoutError:
+        raise NoPlace from None

@@ -49,12 +49,9 @@ class GalleriesPublic(Controller):
     ) -> Response[Any]:
         query = read_query(request, GalleryQuery)
         gallery = await galleries.get_gallery(slot_id)
-        try:
-            _let_in(request, access, gallery, query.k)
-        except Problem as problem:
-            if problem.code == "pin-required" and accepts_html(request):
-                return _pin_form(request, slot_id, status=401)
-            raise
+        form = _let_in(request, access, gallery, slot_id, link=query.k)
+        if form is not None:
+            return form
         found = await galleries.show(gallery, page=query.page)
         base, key = addresses.base_url(request.scope), _key(gallery)
         document = GalleryDocument(
@@ -90,10 +87,12 @@ class GalleriesPublic(Controller):
         addresses: NamedDependency[Addresses],
     ) -> Response[Any]:
         gallery = await galleries.get_gallery(slot_id)
+        if gallery.config.gallery.access != "pin":
+            raise Problem("gallery-not-found")
         pin = (await read_form(request)).get("pin", "")
         if not await galleries.is_pin(gallery, pin, client_address(request)):
             if accepts_html(request):
-                return _pin_form(request, slot_id, status=401, error="That is not the PIN. Try again.")
+                return _pin_form(request, slot_id, error="That is not the PIN. Try again.")
             raise Problem("pin-required", "That is not the PIN. Try again.")
         answer: Response[Any] = Response(
             None, status_code=303, headers={"Location": f"/public/slots/{slot_id}", "Cache-Control": "no-store"}
@@ -125,7 +124,9 @@ class GalleriesPublic(Controller):
     ) -> Response[Any]:
         album, jobs = await galleries.get_album(parse_id(album_id, missing="gallery-not-found"))
         gallery = await galleries.get_gallery(album.slot_id)
-        _let_in(request, access, gallery, request.query_params.get("k"))
+        form = _let_in(request, access, gallery, album.slot_id, link=request.query_params.get("k"))
+        if form is not None:
+            return form
         base, key = addresses.base_url(request.scope), _key(gallery)
         items = [_photo(job, base, key) for job in jobs]
         document = AlbumDocument(album_id=album_id, slot_id=album.slot_id, items=items)
@@ -137,14 +138,23 @@ class GalleriesPublic(Controller):
         return page(request, "galleries/gallery.html", context, fragment="photos", headers=headers)
 
 
-def _let_in(request: Request[Any, Any, Any], access: GalleryAccess, gallery: ConfiguredSlot, link: str | None) -> None:
-    access.check(gallery, link=link, pin_cookie=request.cookies.get(access.cookie_name(gallery)))
+def _let_in(
+    request: Request[Any, Any, Any], access: GalleryAccess, gallery: ConfiguredSlot, slot_id: str, *, link: str | None
+) -> Response[str] | None:
+    """The PIN form for a browser that has not given it; programs, and whoever may not come in at all, get a problem."""
+    try:
+        access.check(gallery, link=link, pin_cookie=request.cookies.get(access.cookie_name(gallery)))
+    except Problem as problem:
+        if problem.code == "pin-required" and accepts_html(request):
+            return _pin_form(request, slot_id)
+        raise
+    return None
 
 
-def _pin_form(request: Request[Any, Any, Any], slot_id: str, *, status: int, error: str | None = None) -> Response[str]:
+def _pin_form(request: Request[Any, Any, Any], slot_id: str, *, error: str | None = None) -> Response[str]:
     headers = {"Cache-Control": "no-store"}
     context = {"action": f"/public/slots/{slot_id}/pin", "error": error}
-    return page(request, "galleries/pin.html", context, fragment="pin_form", status_code=status, headers=headers)
+    return page(request, "galleries/pin.html", context, fragment="pin_form", status_code=401, headers=headers)
 
 
 def _key(gallery: ConfiguredSlot) -> dict[str, str]:

@@ -77,13 +77,17 @@ class GalleryService:
     async def is_pin(self, gallery: ConfiguredSlot, pin: str, address: str) -> bool:
         """Raises `pin-locked` after five wrong ones within 15 minutes from one address."""
         limit = ("pin", WRONG_PINS, PIN_LOCK_SECONDS, gallery.slot_id, address)
+        await self._refuse_locked(limit)
+        is_right = gallery.pin_hash is not None and await self._passwords.verify(gallery.pin_hash, pin)
+        await self._refuse_locked(limit)  # again: all PINs sent at once passed the first look
+        if not is_right:
+            await self._rates.hit(*limit)
+        return is_right
+
+    async def _refuse_locked(self, limit: tuple[str, int, int, str, str]) -> None:
         wait = await self._rates.wait_for(*limit)
         if wait is not None:
             raise Problem("pin-locked", retry_after=wait)
-        if gallery.pin_hash is not None and await self._passwords.verify(gallery.pin_hash, pin):
-            return True
-        await self._rates.hit(*limit)
-        return False
 
     async def get_album(self, album_id: UUID) -> tuple[Album, list[Job]]:
         """An album and its live results in the order they were sent; `gallery-not-found` once none is left."""

@@ -1,7 +1,9 @@
 """The answer in the dialect the sender understands: the image, JSON, or both as Breeze Booth wants them."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +19,11 @@ from photochanger.features.slots.schemas import ConfiguredSlot, Dialect
 METADATA_PART, IMAGE_PART = "metadata", "image"
 """The part names Breeze Booth reads are unpublished: kept in one place."""
 
+_DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {"application/json": "json", "multipart/mixed": "breeze_multipart", "image/*": "image"}
+)
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
 
 class Reply(Struct):
     status: int
@@ -26,16 +33,21 @@ class Reply(Struct):
 
 
 def dialect_for(accept: str, default: Dialect) -> Dialect:
-    """An explicit `Accept` wins over the slot's dialect."""
+    """An explicit `Accept` wins over the slot's dialect; of several the one wanted most, then the first."""
+    found, most = default, 0.0
     for choice in accept.lower().split(","):
-        kind = choice.partition(";")[0].strip()
-        if kind == "application/json":
-            return "json"
-        if kind == "multipart/mixed":
-            return "breeze_multipart"
-        if kind.startswith("image/"):
-            return "image"
-    return default
+        kind, *parameters = (part.strip() for part in choice.split(";"))
+        named = "image/*" if kind.startswith("image/") else kind
+        quality = _quality(parameters)
+        if named in _DIALECTS and quality > most:
+            found, most = _DIALECTS[named], quality
+    return found
+
+
+def _quality(parameters: list[str]) -> float:
+    """How much a choice is wanted, from 0 to 1; what cannot be read counts as wanted."""
+    given = next((each[2:] for each in parameters if each.startswith("q=")), "")
+    return float(given) if _QUALITY.fullmatch(given) else 1.0
 
 
 class Answers:

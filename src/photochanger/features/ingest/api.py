@@ -108,9 +108,11 @@ class IngestApi(Controller):
             raise
         finally:
             measures.answered(slot_id, outcome, clock.monotonic() - context_of(request.scope).started)
+        # As a header: the framework's streams prefer the media type of the route, which only documents it.
+        headers = reply.headers | {"Content-Type": reply.media_type}
         if isinstance(reply.body, bytes):
-            return Response(reply.body, status_code=reply.status, headers=reply.headers, media_type=reply.media_type)
-        return Stream(reply.body, status_code=reply.status, headers=reply.headers, media_type=reply.media_type)
+            return Response(reply.body, status_code=reply.status, headers=headers, media_type=reply.media_type)
+        return Stream(reply.body, status_code=reply.status, headers=headers)
 
 
 class TemplatesApi(Controller):

@@ -22,7 +22,7 @@ from photochanger.adapters.providers.registry import Providers
 from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
-from photochanger.features.ingest.window import Window
+from photochanger.features.ingest.window import LOCAL_RESERVE, Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
 from photochanger.features.settings.schemas import Settings
@@ -32,6 +32,14 @@ Prepare = Callable[[int], Awaitable[Prepared]]
 """The photo with at most so many pixels."""
 Begun = Callable[[Attempt], Awaitable[None]]
 """Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
+
+
+_NO_TIME = 1.0
+"""Seconds before a step's end from which on being late is the window's doing."""
+
+
+class _CutShort(TimedOut):
+    """By the window, not by the step's own `timeout_ms` nor by the vendor."""
 
 
 class Delivered(Struct, kw_only=True):
@@ -71,9 +79,8 @@ class ChainRunner:
     async def run(self, order: Order, attempts: list[Attempt], begun: Begun) -> Delivered:
         """The first picture a step delivers. Raises the problem that tells how the last step failed."""
         failures: list[ProviderError | NoPlace] = []
-        for number, step in enumerate(order.steps):
-            if step.provider in order.settings.providers_paused:
-                continue
+        steps = [each for each in enumerate(order.steps) if each[1].provider not in order.settings.providers_paused]
+        for index, (number, step) in enumerate(steps):
             attempt = new_attempt(
                 order.job_id,
                 number=len(attempts) + 1,
@@ -81,38 +88,43 @@ class ChainRunner:
                 provider=step.provider,
                 model=step.model,
                 now=self._clock.now(),
-                cost_micros=0 if self._is_local(step) else None,
+                cost_micros=0,
             )
             attempts.append(attempt)
+            after = [self._is_local(each) for _, each in steps[index + 1 :]]
             try:
-                return await self._step(order, number, step, attempt, begun)
+                return await self._step(order, step, after, attempt, begun)
             except (ProviderError, NoPlace) as failure:
                 failures.append(failure)
                 attempt.outcome = failure.outcome if isinstance(failure, ProviderError) else "skipped"
                 attempt.error = str(failure) or "no place came free in time"
             finally:
                 attempt.duration_ms = round((self._clock.now() - attempt.started_at).total_seconds() * 1000)
-        raise _problem_for(failures, order.window)
+        raise _problem_for(failures)
 
-    async def _step(self, order: Order, number: int, step: Step, attempt: Attempt, begun: Begun) -> Delivered:
+    async def _step(self, order: Order, step: Step, after: list[bool], attempt: Attempt, begun: Begun) -> Delivered:
+        """`after` says of each step that follows whether it is a local one."""
         driver = self._providers.get(step.provider)
         is_local = driver.capabilities.is_local
-        after = [self._is_local(each) for each in order.steps[number + 1 :]]
         seconds = order.window.share(
             local_after=sum(after) + order.keeps_reserve, remote_after=after.count(False), timeout_ms=step.timeout_ms
         )
         places = order.settings.provider_concurrency.get(step.provider, 1)
         deadline = self._clock.monotonic() + seconds
-        async with self._places.take(f"provider:{step.provider}", places=places, wait_seconds=seconds):
+        wait_seconds = max(seconds - LOCAL_RESERVE, seconds / 2)  # a place that leaves no time for the call is none
+        async with self._places.take(f"provider:{step.provider}", places=places, wait_seconds=wait_seconds):
             prepared = await order.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
+            attempt.cost_micros = 0 if is_local else None  # from here on it may be billed
             await begun(attempt)
             try:
                 async with order.window.limit(deadline - self._clock.monotonic()):
                     image = await driver.transform(self._request(order, step, driver, prepared, deadline))
                     _note(attempt, image)
                     rendered = await self._render(order, prepared, image, is_clean=is_local)
-            except TimeoutError:
-                raise TimedOut(f"no answer within {seconds:.1f} s") from None
+            except (TimeoutError, TimedOut) as late:
+                is_own = step.timeout_ms is not None and seconds == step.timeout_ms / 1000
+                is_cut = not is_own and deadline - self._clock.monotonic() < _NO_TIME
+                raise (_CutShort if is_cut else TimedOut)(str(late) or f"no answer within {seconds:.1f} s") from None
         attempt.outcome = "delivered"
         return Delivered(rendered=rendered, provider=step.provider)
 
@@ -148,7 +160,7 @@ def _note(attempt: Attempt, image: ProviderImage) -> None:
     attempt.cost_micros = image.cost_micros
 
 
-def _problem_for(failures: list[ProviderError | NoPlace], window: Window) -> Problem:
+def _problem_for(failures: list[ProviderError | NoPlace]) -> Problem:
     """504 only when the window cut a call short; a refusal only when every step refused."""
     last = failures[-1] if failures else None
     if failures and all(isinstance(failure, Rejected) for failure in failures):
@@ -157,7 +169,7 @@ def _problem_for(failures: list[ProviderError | NoPlace], window: Window) -> Pro
         return Problem("provider-busy", retry_after=5)
     if isinstance(last, RateLimited):
         return Problem("provider-busy", retry_after=last.retry_after or 5)
-    if isinstance(last, TimedOut) and window.left() < 1:
+    if isinstance(last, _CutShort):
         return Problem("provider-timeout")
     if isinstance(last, BadAnswer):
         return Problem("provider-failed", "The provider's answer was not a usable image. Send the photo again.")

@@ -70,7 +70,8 @@ class Finish:
         values = self._values(work, ending, attempts, now)
         try:
             is_ended = await self._write(work, ending, attempts, values)
-        except DatabaseUnavailable:
+        except DatabaseUnavailable as unavailable:
+            unavailable.headers["X-Job-Id"] = str(job.id)
             is_ended = await self._has_arrived(job, values)  # nothing is claimed that was not kept
             if not is_ended:
                 raise

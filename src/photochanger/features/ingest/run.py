@@ -7,7 +7,7 @@ import structlog
 
 from photochanger.adapters.coordination.places import NoPlace, Places
 from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
-from photochanger.adapters.providers.driver import Picture, Reference
+from photochanger.adapters.providers.driver import BadAnswer, Picture, Reference
 from photochanger.core import limits
 from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
@@ -79,6 +79,8 @@ class JobRunner:
                 kept = await self._keep(work, delivered.rendered)
             return Ending(rendered=delivered.rendered, kept=kept, outcome="transformed", provider=delivered.provider)
         except TimeoutError:
+            if attempts and attempts[-1].outcome == "cancelled":
+                attempts[-1].outcome, attempts[-1].error = "timed_out", "the window closed"
             return Ending(problem=Problem("provider-timeout"))
         except Problem as problem:
             return Ending(problem=problem)
@@ -137,8 +139,10 @@ class JobRunner:
                 )
                 ending.kept = await self._keep(work, rendered)
             ending.rendered, ending.outcome = rendered, "original"
-        except (TimeoutError, Problem) as failure:
+        except (TimeoutError, Problem, BadAnswer) as failure:
             log.warning("job.original_failed", job_id=str(work.job.id), error=str(failure))
+        except Exception:  # whatever it is, the job has to end
+            log.exception("job.crashed", job_id=str(work.job.id))
 
     async def _keep(self, work: Work, rendered: Rendered) -> list[Media]:
         began = work.window.elapsed()

@@ -98,15 +98,12 @@ class JobRepository:
         self._session.add(attempt)
 
     async def settle_attempt(self, attempt: Attempt) -> None:
-        values = {name: getattr(attempt, name) for name in _SETTLED}
-        await self._session.execute(update(Attempt).where(Attempt.id == attempt.id).values(values))
+        """Also one that was never begun: its step was skipped."""
+        await self._session.merge(attempt)
 
     async def list_attempts(self, job_id: UUID) -> list[Attempt]:
         found = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
         return list(await self._session.scalars(found))
-
-
-_SETTLED = ("model", "duration_ms", "outcome", "error", "vendor_request_id", "usage", "cost_micros")
 
 
 class RunnerRepository:

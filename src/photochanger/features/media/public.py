@@ -17,7 +17,7 @@ from photochanger.features.media.delivery import Delivery
 from photochanger.features.media.schemas import Variant
 from photochanger.features.slots.access import GalleryAccess, may_see_photo
 from photochanger.features.slots.service import SlotService
-from photochanger.web.openapi import documented
+from photochanger.web.openapi import documented, read_operation
 from photochanger.web.problems import accepts
 
 _PROBLEMS = ("result-not-found", "result-expired", "result-removed", "pin-required", "range-not-satisfiable")
@@ -32,7 +32,7 @@ class ResultsPublic(Controller):
     @route(
         "/{job_id:str}",
         http_method=_READ,
-        operation_id="get_result",
+        operation_id=read_operation("result"),
         summary="The transformed photo; ?download=1 as an attachment",
         media_type="image/jpeg",
         operation_class=documented(problems=_PROBLEMS),
@@ -51,7 +51,7 @@ class ResultsPublic(Controller):
     @route(
         "/{job_id:str}/{size:str}",
         http_method=_READ,
-        operation_id="get_rendition",
+        operation_id=read_operation("rendition"),
         summary="`thumb` (400 px) or `screen` (1600 px), as WebP where Accept names it, else as JPEG",
         media_type="image/webp",
         operation_class=documented(problems=_PROBLEMS),

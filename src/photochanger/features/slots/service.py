@@ -13,7 +13,7 @@ from photochanger.adapters.db.session import Database
 from photochanger.adapters.passwords import Passwords, VerifiedPasswords
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
-from photochanger.core.forms import Mistakes
+from photochanger.core.forms import Mistakes, invalid
 from photochanger.core.ids import new_token
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
@@ -66,9 +66,10 @@ class SlotService:
 
     async def gallery_of(self, slot_id: str) -> ConfiguredSlot:
         """The slot whose gallery shows this slot's photos, and whose access holds for them."""
-        slot = await self.get(slot_id)
-        while slot.config.gallery.of is not None:
-            slot = await self.get(slot.config.gallery.of)
+        slot, seen = await self.get(slot_id), {slot_id}
+        while (of := slot.config.gallery.of) is not None and of not in seen:
+            seen.add(of)
+            slot = await self.get(of)
         return slot
 
     async def list_sharing(self, gallery: ConfiguredSlot) -> list[str]:
@@ -110,7 +111,9 @@ class SlotService:
         change = read_change(SlotInput, raw, mistakes)
         after = await self._changed(before, change, actor, mistakes)
         async with self._database.write() as session:
-            if await SlotRepository(session).replace(row_of(after), version=change.version):
+            slots = SlotRepository(session)
+            if change.version == before.version and await slots.replace(row_of(after), version=before.version):
+                await _refuse_loop(slots, after)  # again: another slot may have been changed meanwhile
                 await record(session, self._clock, actor, "slot.changed", slot_id, {"members": change.named})
                 return after
         return await self._refuse_stale(slot_id, actor)
@@ -159,7 +162,7 @@ class SlotService:
             before,
             name=change.name or before.name,
             enabled=before.enabled if change.enabled is None else change.enabled,
-            version=change.version + 1,
+            version=before.version + 1,
             config=config,
             password_hash=password_hash,
             pin_hash=pin_hash,
@@ -171,18 +174,10 @@ class SlotService:
         for index, template in enumerate(change.members.get("template_media", [])):
             if not await self._template_exists(template.media_id):
                 mistakes.add(f"template_media.{index}.media_id", "is not an uploaded template")
-        shared = change.gallery.get("of")
-        seen = {before.slot_id}
-        while shared is not None:
-            if shared in seen:
-                return mistakes.add("gallery.of", "would lead back to this slot")
-            seen.add(shared)
-            async with self._database.read() as session:
-                slot = await SlotRepository(session).find(shared)
-            if slot is None:
-                return mistakes.add("gallery.of", "must be a slot")
-            shared = configured(slot).config.gallery.of
-        return None
+        async with self._database.read() as session:
+            mistake = await _mistake_in_sharing(SlotRepository(session), before.slot_id, change.gallery.get("of"))
+        if mistake is not None:
+            mistakes.add("gallery.of", mistake)
 
     async def _refuse_stale(self, slot_id: str, actor: Actor) -> NoReturn:
         current = await self.get(slot_id)
@@ -204,6 +199,26 @@ class SlotService:
             updated_at=self._clock.now(),
             updated_by=actor.name,
         )
+
+
+async def _mistake_in_sharing(slots: SlotRepository, slot_id: str, of: str | None) -> str | None:
+    """What is wrong with showing this slot's photos in the gallery `of`."""
+    seen = {slot_id}
+    while of is not None:
+        if of in seen:
+            return "would lead back to this slot"
+        seen.add(of)
+        slot = await slots.find(of)
+        if slot is None:
+            return "must be a slot"
+        of = configured(slot).config.gallery.of
+    return None
+
+
+async def _refuse_loop(slots: SlotRepository, slot: ConfiguredSlot) -> None:
+    mistake = await _mistake_in_sharing(slots, slot.slot_id, slot.config.gallery.of)
+    if mistake is not None:
+        raise invalid("gallery.of", mistake)
 
 
 def _slot_id(number: int) -> str:
