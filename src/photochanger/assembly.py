@@ -63,6 +63,8 @@ class Parts:
         imaging: Imaging | None = None,
         base_url: str = "http://127.0.0.1:8000",
     ) -> None:
+        os.umask(0o077)  # database, photos and secrets are this user's alone
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.config = config
         self.clock = clock or SystemClock()
         self.cores = os.cpu_count() or 1
@@ -194,7 +196,7 @@ class Parts:
 
     @cached_property
     def answers(self) -> Answers:
-        return Answers(self.media, self.delivery)
+        return Answers(self.media, self.delivery, self.galleries)
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -13,7 +13,9 @@ import click
 
 from photochanger.adapters.credentials_file import CredentialsFile, CredentialsFileBroken
 from photochanger.adapters.db.migrate import migrate as migrate_database
+from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.secrets import SecretUnusable
+from photochanger.adapters.storage.store import StorageUnavailable
 from photochanger.app import create_app
 from photochanger.assembly import Parts
 from photochanger.assets import assets
@@ -44,6 +46,7 @@ def main() -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 def serve(host: str, port: int) -> None:
     """Serve until SIGINT or SIGTERM. Migrates the embedded database itself."""
+    _run(_nothing)  # says in one line what a server would say in a traceback
     config = _config()
     name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 – a comparison
     try:
@@ -173,7 +176,7 @@ def reconcile() -> None:
 @main.command()
 def doctor() -> None:
     """Look at everything the product stands on, and say what to do."""
-    findings = _run(lambda parts: parts.doctor.examine())
+    findings = _run(lambda parts: parts.doctor.examine(), migrates=False)
     for finding in findings:
         click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.name}: {finding.says}")
         if finding.advice:
@@ -190,14 +193,15 @@ def _config() -> Config:
     return config
 
 
-def _run(work: Callable[[Parts], Awaitable[T]]) -> T:
+def _run(work: Callable[[Parts], Awaitable[T]], *, migrates: bool = True) -> T:
     """Does `work` with the product's services on an up-to-date schema; a problem becomes one line and exit code 2."""
     config = _config()
 
     async def with_parts() -> T:
         parts = Parts(config)
         try:
-            await migrate_database(parts.database.engine, assets("migrations"))
+            if migrates:
+                await migrate_database(parts.database.engine, assets("migrations"))
             return await work(parts)
         finally:
             await parts.close()
@@ -206,6 +210,8 @@ def _run(work: Callable[[Parts], Awaitable[T]]) -> T:
         return asyncio.run(with_parts())
     except Problem as problem:
         mistakes = [f"{error.field} {error.message}" for error in problem.members.get("errors", [])]
+        if isinstance(problem, DatabaseUnavailable | StorageUnavailable):
+            _fail(f"{problem.title}: {problem.reason}. `photochanger doctor` says what to do.")
         _fail("; ".join(mistakes) or problem.detail)
     except (SecretUnusable, CredentialsFileBroken) as reason:
         _fail(str(reason))

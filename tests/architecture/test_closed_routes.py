@@ -9,12 +9,12 @@ PUBLIC = {
     "/api/jobs/{job_id:str}": {"GET"},
     "/api/login": {"POST"},
     "/healthz": {"GET"},
-    "/livez": {"GET"},
+    "/livez": {"GET", "HEAD"},
     "/metrics": {"GET"},
-    "/public/albums/{album_id:str}": {"GET"},
+    "/public/albums/{album_id:str}": {"GET", "HEAD"},
     "/public/results/{job_id:str}": {"GET", "HEAD"},
     "/public/results/{job_id:str}/{size:str}": {"GET", "HEAD"},
-    "/public/slots/{slot_id:str}": {"GET"},
+    "/public/slots/{slot_id:str}": {"GET", "HEAD"},
     "/public/slots/{slot_id:str}/pin": {"POST"},
     "/public/store/{token:str}": {"GET"},
     "/schema": {"GET"},
@@ -40,8 +40,7 @@ async def product(tmp_path_factory, shared_imaging):
 
 
 def routes(product):
-    app = product.client._transport.app
-    found = {route.path: set(route.methods) for route in app.routes if hasattr(route, "methods")}
+    found = {route.path: set(route.methods) for route in product.app.routes if hasattr(route, "methods")}
     assert len(found) > 20
     return {path: methods - {"OPTIONS"} for path, methods in found.items() if not path.startswith("/static")}
 
@@ -49,7 +48,7 @@ def routes(product):
 def address(path):
     for name, value in VALUES.items():
         for kind in ("str", "path"):
-            path = path.replace("/{%s:%s}" % (name, kind), "/" + value)
+            path = path.replace(f"/{{{name}:{kind}}}", f"/{value}")
     assert "{" not in path, f"{path}: give its parameter a value above"
     return path
 

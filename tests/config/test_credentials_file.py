@@ -43,10 +43,13 @@ def test_no_file_and_a_file_that_is_not_there_yet_are_empty(path):
 def test_a_change_is_seen_once(path):
     file = CredentialsFile(path)
     file.read()
+    file.followed()
     assert not file.changed()
     path.write_text(json.dumps({"accounts": [ANNA]}))
     assert file.changed()
     assert len(file.read().accounts) == 1
+    assert file.changed()  # until what was read holds everywhere
+    file.followed()
     assert not file.changed()
     path.unlink()
     assert file.changed()
@@ -57,6 +60,7 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_a_change(path, tmp_
     path.write_text(json.dumps({"providers": {"gemini": {"api_key": "one"}}}))
     file = CredentialsFile(path)
     file.read()
+    file.followed()
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     other = tmp_path / "other"
     other.write_text(json.dumps({"providers": {"gemini": {"api_key": "two"}}}))

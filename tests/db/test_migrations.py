@@ -1,6 +1,7 @@
 """The migrations make the schema that the models describe, and can be undone."""
 
 from pathlib import Path
+from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -19,7 +20,7 @@ async def test_the_migrated_schema_is_the_models(tmp_path: Path):
     engine = create_engine(f"sqlite+aiosqlite:///{tmp_path}/test.db")
     await migrate(engine, assets("migrations"))
 
-    def differences(connection: Connection) -> list[object]:
+    def differences(connection: Connection) -> Any:
         context = MigrationContext.configure(
             connection, opts={"compare_type": compare_type, "compare_server_default": True}
         )

@@ -36,7 +36,7 @@ async def give(product: Product, pin: str, slot: str = "slot-001", **options) ->
 
 def visitor(product: Product, base_url: str = BASE_URL, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """Somebody with cookies of their own."""
-    transport = httpx.ASGITransport(product.client._transport.app, client=(address, 1), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(product.app, client=(address, 1), raise_app_exceptions=False)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url=base_url)
 
 
@@ -131,7 +131,7 @@ async def test_a_cookie_is_good_for_its_gallery_and_its_pin_alone(product, photo
     foreign = product.client.cookies["gallery_slot-002"]
     async with visitor(product) as other:
         for value in (foreign, "", "x", "é"):
-            answer = await other.get(GALLERY, headers={"Cookie": f"gallery_slot-001={value}".encode()})
+            answer = await other.get(GALLERY, headers={b"Cookie": f"gallery_slot-001={value}".encode()})
             assert code_of(answer) == (401, "pin-required")
     await give(product, PIN)
     assert await statuses(product, photo) == {200}

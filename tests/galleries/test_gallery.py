@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 from sqlalchemy import select
 
@@ -45,7 +46,7 @@ async def html(product: Product, path: str = ADDRESS) -> tuple[str, Page]:
     return answer.text, Page(answer.text)
 
 
-async def send_in_turn(product: Product, count: int, **options: str) -> list[str]:
+async def send_in_turn(product: Product, count: int, **options: Any) -> list[str]:
     sent = []
     for seed in range(count):
         sent.append((await send(product, seed, **options)).job_id)

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -7,51 +8,57 @@ from photochanger.adapters.providers.darkroom import Darkroom
 from tests.support.clock import FakeClock
 from tests.support.drivers import FakeDriver, step
 from tests.support.product import Product, SharedImaging, running_product
-from tests.support.series import Series
+from tests.support.snapshot import Snapshot
 
 
-@pytest.fixture
-def driver() -> FakeDriver:
-    return FakeDriver()
+class Shared(NamedTuple):
+    product: Product
+    driver: FakeDriver
+    snapshot: Snapshot
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-async def studio(
-    tmp_path: Path, shared_imaging: SharedImaging, driver: FakeDriver, clock: FakeClock
-) -> AsyncIterator[Product]:
-    """The product with `driver` beside the darkroom; `slot-001` asks it alone."""
-    providers = (Darkroom(shared_imaging), driver)
-    async with running_product(tmp_path / "data", shared_imaging, providers=providers, clock=clock) as product:
-        await product.change_slot(chain=[step()])
-        yield product
-
-
 @pytest.fixture(scope="module")
-async def open_series(tmp_path_factory: pytest.TempPathFactory, shared_imaging: SharedImaging) -> AsyncIterator[Series]:
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, shared_imaging: SharedImaging, clock: FakeClock
+) -> AsyncIterator[Shared]:
     driver = FakeDriver()
-    providers = (Darkroom(shared_imaging), driver)
-    environ = {"RATE_LIMIT_INGEST_BURST": "1000"}
-    folder = tmp_path_factory.mktemp("series")
-    async with running_product(folder, shared_imaging, providers=providers, environ=environ) as product:
-        yield Series(product, driver)
+    async with running_product(
+        tmp_path_factory.mktemp("shared"),
+        shared_imaging,
+        providers=(Darkroom(shared_imaging), driver),
+        clock=clock,
+        environ={"RATE_LIMIT_INGEST_BURST": "1000"},
+    ) as product:
+        yield Shared(product, driver, await Snapshot.take(product))
 
 
 @pytest.fixture
-async def series(open_series: Series) -> Series:
-    """A studio for many tests that leave no trace for the next: every photo is new to it."""
-    product, driver = open_series
-    driver.script.clear()
-    driver.calls.clear()
-    await product.change_slot(
-        chain=[step()],
-        duplicate_window_seconds=0,
-        keep_shape=True,
-        failure_policy="error",
-        response_dialect="image",
-    )
-    return open_series
+def driver(shared: Shared) -> FakeDriver:
+    shared.driver.restart()
+    return shared.driver
+
+
+@pytest.fixture
+async def product(shared: Shared, driver: FakeDriver) -> Product:
+    """One for the tests of a module, each time as new; `slot-001` asks the darkroom."""
+    await shared.snapshot.restore()
+    return shared.product
+
+
+@pytest.fixture
+async def studio(product: Product) -> Product:
+    """`slot-001` asks `driver` alone."""
+    await product.change_slot(chain=[step()])
+    return product
+
+
+@pytest.fixture
+async def lone_product(tmp_path: Path, shared_imaging: SharedImaging) -> AsyncIterator[Product]:
+    """With counts of its own: of requests, and of wrong passwords."""
+    async with running_product(tmp_path / "data", shared_imaging) as product:
+        yield product

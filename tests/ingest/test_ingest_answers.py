@@ -5,18 +5,15 @@ import hashlib
 import json
 import re
 from email.message import Message
-from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from photochanger.adapters.providers.driver import Rejected
 from tests.support import pictures
 from tests.support.drivers import FakeDriver
 from tests.support.imaging import difference, has_metadata, opened
 from tests.support.product import Product
-from tests.support.series import Series
 
 PHOTO = pictures.jpeg(96, 64)
 FROM_A_CAMERA = pictures.jpeg(96, 64, orientation=6, gps=True, xmp=True, profile="p3")
@@ -93,10 +90,10 @@ async def test_a_result_and_its_renditions_carry_nothing_of_the_camera(product: 
     ],
 )
 async def test_an_explicit_accept_wins_over_the_slots_dialect(
-    series: Series, dialect: str, accept: str | None, kind: str
+    studio: Product, driver: FakeDriver, dialect: str, accept: str | None, kind: str
 ) -> None:
-    await series.product.change_slot(response_dialect=dialect)
-    answer = await series.product.send(PHOTO, headers={"Accept": accept or ""})
+    await studio.change_slot(response_dialect=dialect)
+    answer = await studio.send(PHOTO, headers={"Accept": accept or ""})
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] == kind
     for name in ("x-job-id", "x-result-url", "x-result-expires-at", "x-outcome", "server-timing"):
@@ -141,6 +138,7 @@ async def test_the_json_tells_everything_about_the_job(studio: Product) -> None:
         "cost_micros": 1000,
         "started_at": "2026-11-21T08:30:00Z",
         "gallery_url": "http://localhost:8000/public/slots/slot-001",
+        "album_url": None,
     }
 
 
@@ -173,17 +171,15 @@ async def test_photos_with_one_album_are_shown_in_the_order_they_were_sent(produ
         jobs.append(answer.headers["x-job-id"])
         product.clock.advance(seconds=1)
     await product.send(pictures.jpeg(48, 32, seed=9), fields={"album": "Others"})
-    album_id = await album_of(product, "Anna & Ben")
-    album = (await product.client.get(f"/public/albums/{album_id}")).json()
+    again = await product.send(
+        pictures.jpeg(48, 32, seed=0), fields={"album": "Anna & Ben"}, headers={"Accept": "application/json"}
+    )
+    assert again.headers["x-outcome"] == "duplicate"
+    link = again.json()["album_url"]
+    album = (await product.client.get(link)).json()
     assert [item["job_id"] for item in album["items"]] == jobs
-    page = await product.client.get(f"/public/albums/{album_id}", headers={"Accept": "text/html"})
+    page = await product.client.get(link, headers={"Accept": "text/html"})
     assert "Anna &amp; Ben" in page.text
-
-
-async def album_of(product: Product, key: str) -> str:
-    async with product.parts.database.read() as session:
-        found = await session.execute(text("SELECT id FROM albums WHERE key = :key"), {"key": key})
-        return str(UUID(bytes=found.scalar_one()))
 
 
 @pytest.mark.parametrize(("fields", "params"), [({"ref": "guest_42-a"}, None), (None, {"ref": "guest_42-a"})])

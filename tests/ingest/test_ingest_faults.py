@@ -1,7 +1,7 @@
 """Senders that leave, a store and a database that fail: nothing half-done is visible, nothing acknowledged is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -111,8 +111,10 @@ async def test_a_store_that_takes_no_result_shows_nothing_half_done(
 # The database
 
 
-async def test_a_database_that_opens_no_job_calls_no_provider(studio: Product, driver: FakeDriver) -> None:
-    break_opening(studio, "refused")
+async def test_a_database_that_opens_no_job_calls_no_provider(
+    studio: Product, driver: FakeDriver, break_opening: Callable[[Fault], None]
+) -> None:
+    break_opening("refused")
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     assert int(answer.headers["retry-after"]) >= 1
@@ -121,16 +123,20 @@ async def test_a_database_that_opens_no_job_calls_no_provider(studio: Product, d
     assert (await studio.send(PHOTO)).headers["x-outcome"] == "transformed"
 
 
-async def test_a_job_whose_opening_was_not_confirmed_is_read_back_and_done(studio: Product, driver: FakeDriver) -> None:
-    break_opening(studio, "answer lost")
+async def test_a_job_whose_opening_was_not_confirmed_is_read_back_and_done(
+    studio: Product, driver: FakeDriver, break_opening: Callable[[Fault], None]
+) -> None:
+    break_opening("answer lost")
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.headers["x-outcome"]) == (200, "transformed")
     assert len(await studio.jobs()) == 1
     assert len(driver.calls) == 1
 
 
-async def test_a_result_that_could_not_be_written_down_is_not_acknowledged(studio: Product) -> None:
-    break_finish(studio, "", "refused")
+async def test_a_result_that_could_not_be_written_down_is_not_acknowledged(
+    studio: Product, break_finish: Callable[..., None]
+) -> None:
+    break_finish("", "refused")
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     job_id = answer.headers["x-job-id"]
@@ -140,9 +146,9 @@ async def test_a_result_that_could_not_be_written_down_is_not_acknowledged(studi
 
 
 async def test_a_result_whose_writing_was_not_confirmed_is_read_back_and_acknowledged(
-    studio: Product, driver: FakeDriver
+    studio: Product, driver: FakeDriver, break_finish: Callable[..., None]
 ) -> None:
-    break_finish(studio, "", "answer lost")
+    break_finish("", "answer lost")
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.headers["x-outcome"]) == (200, "transformed")
     assert (await studio.client.get(answer.headers["x-result-url"])).content == answer.content
@@ -151,8 +157,10 @@ async def test_a_result_whose_writing_was_not_confirmed_is_read_back_and_acknowl
     assert len(driver.calls) == 1
 
 
-async def test_a_call_that_could_not_be_written_down_is_not_made(studio: Product, driver: FakeDriver) -> None:
-    break_finish(studio, "refused")
+async def test_a_call_that_could_not_be_written_down_is_not_made(
+    studio: Product, driver: FakeDriver, break_finish: Callable[..., None]
+) -> None:
+    break_finish("refused")
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     assert driver.calls == []
@@ -160,12 +168,21 @@ async def test_a_call_that_could_not_be_written_down_is_not_made(studio: Product
     assert (job["status"], job["failure"]["code"]) == ("failed", "database-unavailable")
 
 
-def break_opening(product: Product, *faults: Fault) -> None:
-    opening = product.parts.ingests._opening
-    opening._database = FaultyDatabase(product.parts.database, *faults)
+@pytest.fixture
+def break_opening(studio: Product, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], None]:
+    def set_fault(fault: Fault) -> None:
+        database = FaultyDatabase(studio.parts.database, fault)
+        monkeypatch.setattr(studio.parts.ingests._opening, "_database", database)
+
+    return set_fault
 
 
-def break_finish(product: Product, *faults: Fault) -> None:
+@pytest.fixture
+def break_finish(studio: Product, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Its writes: each attempt's beginning, then the job's end."""
-    finish = product.parts.runner._finish
-    finish._database = FaultyDatabase(product.parts.database, *faults)
+
+    def set_faults(*faults: Fault) -> None:
+        database = FaultyDatabase(studio.parts.database, *faults)
+        monkeypatch.setattr(studio.parts.runner._finish, "_database", database)
+
+    return set_faults

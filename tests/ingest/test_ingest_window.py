@@ -27,7 +27,7 @@ WINDOW = 10
 PHOTO = pictures.jpeg(96, 64)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> FakeClock:
     return RunningClock()
 

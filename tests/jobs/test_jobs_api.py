@@ -1,6 +1,7 @@
 """`/api/jobs`: what a stranger, the booth and an administrator see of jobs, and how they are listed."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,11 @@ async def refused(product: Product, size: int) -> str:
     return str(answer.headers["x-job-id"])
 
 
-async def listing(product: Product, **query: object):
+async def listing(product: Product, **query: Any):
     return await product.client.get("/api/jobs", params=query, headers=product.admin)
 
 
-async def walk(product: Product, **query: object) -> list[str]:
+async def walk(product: Product, **query: Any) -> list[str]:
     found: list[str] = []
     cursor: dict[str, str] = {}
     while True:

@@ -1,6 +1,8 @@
 """Every finding of the doctor, well and ill, with what to do."""
 
+import asyncio
 import shutil
+import threading
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +46,13 @@ def doctor(database: Database, data_dir: Path, **options: Any) -> Doctor:
     return Doctor(**parts | options)
 
 
+async def threads_of_failed_connections() -> None:
+    """aiosqlite lets go of them while they still want to tell their loop that they failed."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
+
+
 async def findings(doctor: Doctor) -> dict[str, Finding]:
     return {finding.name: finding for finding in await doctor.examine()}
 
@@ -66,6 +75,7 @@ async def test_a_database_that_cannot_be_reached_takes_the_clock_along(tmp_path)
     broken = Database(create_engine(f"sqlite+aiosqlite:///{tmp_path}/nowhere/test.db"))
     found = await findings(doctor(broken, tmp_path))
     await broken.close()
+    await threads_of_failed_connections()
     assert {"database", "clock"} <= set(ill(found))
     assert "DATABASE_URL" in found["database"].advice
     assert str(tmp_path) not in found["database"].says
@@ -86,16 +96,22 @@ async def test_a_broken_store_says_its_reason(database, tmp_path):
 
 
 async def test_secrets_others_may_read_are_named(database, tmp_path):
+    tmp_path.chmod(0o755)
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     for name, mode in (("home", 0o600), ("jwt_signing_key", 0o640)):
         (secrets / name).write_text("very secret")
         (secrets / name).chmod(mode)
     found = (await findings(doctor(database, tmp_path)))["secrets"]
-    assert (found.ok, found.says) == (False, "others may read jwt_signing_key")
-    assert "chmod 600" in found.advice
-    (secrets / "jwt_signing_key").chmod(0o600)
+    assert not found.ok
+    assert "jwt_signing_key" in found.says
+    assert "home" not in found.says
+    assert "chmod" in found.advice
+    tmp_path.chmod(0o700)  # nobody gets as far as the files
     assert (await findings(doctor(database, tmp_path)))["secrets"].ok
+    tmp_path.chmod(0o755)
+    (secrets / "jwt_signing_key").chmod(0o600)
+    assert "jwt_signing_key" not in (await findings(doctor(database, tmp_path)))["secrets"].says
 
 
 async def test_little_free_disk_is_told(database, tmp_path, monkeypatch):

@@ -33,8 +33,13 @@ async def followed(tmp_path: Path, shared_imaging: SharedImaging, quick) -> Asyn
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """The loops have no event to wait for: they are asked until it is so."""
     async with asyncio.timeout(10):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 – see above
             await asyncio.sleep(0.01)
+
+
+async def due(product: Product) -> int:
+    """Objects that a sweep would delete."""
+    return (await product.parts.retention.count_due()).count
 
 
 async def login(product: Product, name: str) -> httpx.Response:
@@ -54,19 +59,25 @@ async def test_accounts_of_the_credentials_file_come_and_go_with_it(followed):
     file.write_text(await accounts("anna"))
 
     async def is_in() -> bool:
-        return "anna" in {account.username for account in await product.parts.accounts.list_accounts()}
+        known = await product.parts.accounts.list_accounts()
+        return "anna" in {account.username for account in known}
 
     await until(is_in)
     token = (await login(product, "anna")).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     assert (await product.client.get("/api/slots", headers=headers)).status_code == 200
     file.write_text("{ broken")
-    await asyncio.sleep(0.05)  # several turns: a broken file changes nothing, and ends no loop
+
+    async def is_seen() -> bool:
+        return not product.parts.credentials_file.changed()
+
+    await until(is_seen)  # a broken file changes nothing, and ends no loop
     assert (await product.client.get("/api/slots", headers=headers)).status_code == 200
     file.write_text(await accounts())
 
     async def is_out() -> bool:
-        return (await product.client.get("/api/slots", headers=headers)).status_code == 401
+        answer = await product.client.get("/api/slots", headers=headers)
+        return bool(answer.status_code == 401)
 
     await until(is_out)
     assert (await login(product, "anna")).status_code == 401
@@ -79,18 +90,29 @@ async def test_the_sweep_runs_when_its_interval_is_over(followed):
     product.clock.advance(hours=72)
 
     async def is_swept() -> bool:
-        return (await product.parts.retention.count_due()).count == 0
+        return not await due(product)
 
     await until(is_swept)
     assert product.stored_files() == []
 
 
-async def test_a_sweep_that_is_switched_off_does_not_run(followed):
+async def test_a_sweep_that_is_switched_off_does_not_run(followed, monkeypatch):
     product, _ = followed
     await send(product)
     await product.change_settings(cleanup_enabled=False)
+    current, turns = product.parts.settings.current, []
+
+    async def counted():
+        turns.append(1)
+        return await current()
+
+    monkeypatch.setattr(product.parts.settings, "current", counted)
     product.clock.advance(hours=72)
-    await asyncio.sleep(0.1)
+
+    async def has_turned() -> bool:
+        return len(turns) > 3
+
+    await until(has_turned)
     assert len(product.stored_files()) == 6
 
 
@@ -109,7 +131,7 @@ async def test_one_failed_turn_does_not_end_a_loop(followed, monkeypatch):
     product.clock.advance(hours=72)
 
     async def is_swept() -> bool:
-        return (await product.parts.retention.count_due()).count == 0
+        return not await due(product)
 
     await until(is_swept)
     assert product.stored_files() == []

@@ -29,7 +29,7 @@ async def get(product: Product, path: str, **headers: str) -> httpx.Response:
     return await product.client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
-async def test_a_result_is_what_its_sender_got_with_validators_and_a_private_address(product, photo):
+async def test_a_result_is_what_its_sender_got_with_validators(product, photo):
     answer = await get(product, photo.path)
     assert (answer.status_code, answer.content) == (200, photo.bytes)
     headers = answer.headers
@@ -87,8 +87,7 @@ async def test_a_range_beyond_the_end_is_refused_with_the_size(product, photo, a
 
 @pytest.mark.parametrize(
     "asked",
-    ["bytes=0-1,4-5", "bytes=9-3", "bytes=", "bytes=-", "bytes", "items=0-1", "bytes=a-b", "bytes=0-1-2", "bytes=+1-2"]
-    + ["bytes=" + "9" * 50 + "-"],
+    ["bytes=0-1,4-5", "bytes=9-3", "bytes=", "bytes=-", "bytes", "items=0-1", "bytes=a-b", "bytes=0-1-2", "bytes=+1-2"],
 )
 async def test_several_ranges_and_senseless_ones_get_the_whole(product, photo, asked):
     answer = await get(product, photo.path, range=asked)

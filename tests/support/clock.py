@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 class FakeClock:
     def __init__(self, now: datetime = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)) -> None:
-        self._now = now
+        self._start = now
+        self.restart()
+
+    def restart(self) -> None:
+        self._now = self._start
         self._monotonic = 1000.0
 
     def now(self) -> datetime:
@@ -25,8 +29,8 @@ class FakeClock:
 class RunningClock(FakeClock):
     """Its monotonic time goes on by itself, for windows that really close; `advance` still jumps."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def restart(self) -> None:
+        super().restart()
         self._began = time.monotonic()
 
     def monotonic(self) -> float:

@@ -21,6 +21,9 @@ class FakeDriver:
     def __init__(self, *script: Behaviour, name: str = "fake") -> None:
         self.name = name
         self.capabilities = Capabilities(operations={"edit": EditSettings}, is_local=False)
+        self.restart(*script)
+
+    def restart(self, *script: Behaviour) -> None:
         self.script = list(script)
         self.calls: list[TransformRequest] = []
         self.called = asyncio.Event()

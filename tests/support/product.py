@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from litestar import Litestar
 
 from photochanger.adapters.db.migrate import migrate
 from photochanger.adapters.imaging.imaging import Imaging
@@ -24,7 +25,10 @@ BASE_URL = "http://localhost:8000"
 
 
 class Product:
-    def __init__(self, parts: Parts, client: httpx.AsyncClient, clock: FakeClock, data_dir: Path) -> None:
+    def __init__(
+        self, app: Litestar, parts: Parts, client: httpx.AsyncClient, clock: FakeClock, data_dir: Path
+    ) -> None:
+        self.app = app
         self.parts = parts
         self.client = client
         self.clock = clock
@@ -118,7 +122,7 @@ async def running_product(
     app = serve_parts(parts)
     transport = httpx.ASGITransport(app=app, client=(peer, 50_000), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-        product = Product(parts, client, clock, data_dir)
+        product = Product(app, parts, client, clock, data_dir)
         if not await parts.accounts.has_any_account():
             await parts.accounts.create("boss", ADMIN_PASSWORD, "admin", Actor.command_line())
             await parts.slots.set_password("slot-001", SLOT_PASSWORD, Actor.command_line())

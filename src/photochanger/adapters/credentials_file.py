@@ -49,24 +49,31 @@ class CredentialsFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._seen: _Signature | None = None
+        self._read: _Signature | None = None
+        self._done: _Signature | None = None
         self.current = Credentials()
 
     def changed(self) -> bool:
-        """Whether the file is another one than `read` met last, understood or not: a broken one is told once."""
-        return self._signature() != self._seen
+        """Whether the file is another one than was followed last; a broken one is told once."""
+        return self._signature() != self._done
+
+    def followed(self) -> None:
+        """What `read` gave last holds everywhere now: until then the file counts as changed."""
+        self._done = self._read
 
     def read(self) -> Credentials:
         """The file's content; empty without a file. Raises CredentialsFileBroken."""
-        self._seen = self._signature()
-        if self._path is None or self._seen is None:
+        self._read = self._signature()
+        if self._path is None or self._read is None:
             self.current = Credentials()
             return self.current
         try:
             self.current = _parse(self._path.read_bytes())
         except OSError as error:
+            self.followed()
             raise CredentialsFileBroken(f"{self._path} cannot be read: {error.strerror}") from None
         except CredentialsFileBroken as broken:
+            self.followed()
             raise CredentialsFileBroken(f"{self._path}: {broken}") from None
         return self.current
 

@@ -3,6 +3,7 @@
 Multipart is refused before a byte is parsed: uploads have a reader of their own.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ _CONTENT_TYPE = re.compile(r"\s*([^\s;,]+)\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _INTEGERS = range(-(2**63), 2**63)
 _FORM_FIELDS = 200
+_SECONDS = 20
 
 
 async def read_json(request: Request[Any, Any, Any], *, allow_nul: bool = False) -> object:
@@ -58,7 +60,11 @@ async def _read(request: Request[Any, Any, Any], content_type: str) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:20]) > BODY_BYTES:
         raise Problem("body-too-large", limit_bytes=BODY_BYTES)
-    return await _receive(request)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await _receive(request)
+    except TimeoutError:
+        raise Problem("upload-too-slow", f"Send the body within {_SECONDS} seconds.") from None
 
 
 async def _receive(request: Request[Any, Any, Any]) -> bytes:

@@ -1,17 +1,20 @@
 """`/livez`: the process serves. `/healthz`: what it needs can be reached. Reasons never hold a secret."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 import structlog
-from litestar import Response, get
+from litestar import HttpMethod, Response, get, route
 from litestar.handlers import HTTPRouteHandler
 
 from photochanger.core.clock import Clock
+from photochanger.web.openapi import read_operation
 
 _SECONDS = 2.0
+_FRESH_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[None]]
@@ -38,19 +41,24 @@ class Finding(msgspec.Struct, omit_defaults=True):
 
 def health_routes(checks: Mapping[str, Check], providers: Mapping[str, Check], clock: Clock) -> list[HTTPRouteHandler]:
     """A failed check fails the answer (503), a failed provider only degrades it."""
+    look = _Look({**checks, **providers}, clock)
 
-    @get("/livez", operation_id="livez", tags=["operations"], opt={"access": "public"}, sync_to_thread=False)
+    @route(
+        "/livez",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation_id=read_operation("livez"),
+        tags=["operations"],
+        opt={"access": "public"},
+        sync_to_thread=False,
+    )
     def livez() -> dict[str, str]:
         return {"status": "ok"}
 
     @get("/healthz", operation_id="healthz", tags=["operations"], opt={"access": "public"})
     async def healthz() -> Response[dict[str, Any]]:
-        names, all_checks = [*checks, *providers], [*checks.values(), *providers.values()]
-        findings = await asyncio.gather(
-            *(_run(name, check, clock) for name, check in zip(names, all_checks, strict=True))
-        )
-        parts = dict(zip(checks, findings, strict=False))
-        services = dict(zip(providers, findings[len(checks) :], strict=True))
+        findings = await look.findings()
+        parts = {name: findings[name] for name in checks}
+        services = {name: findings[name] for name in providers}
         status = _status(parts, services)
         headers = {"cache-control": "no-store"}
         if status == "failed":
@@ -62,6 +70,25 @@ def health_routes(checks: Mapping[str, Check], providers: Mapping[str, Check], c
         )
 
     return [livez, healthz]
+
+
+class _Look:
+    """Runs the checks at most once a second, however many ask: they are public, and some write."""
+
+    def __init__(self, checks: Mapping[str, Check], clock: Clock) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._looked = -math.inf
+        self._findings: dict[str, Finding] = {}
+
+    async def findings(self) -> dict[str, Finding]:
+        async with self._turn:
+            if self._clock.monotonic() - self._looked >= _FRESH_SECONDS:
+                found = await asyncio.gather(*(_run(name, check, self._clock) for name, check in self._checks.items()))
+                self._findings = dict(zip(self._checks, found, strict=True))
+                self._looked = self._clock.monotonic()
+            return self._findings
 
 
 def _status(parts: Mapping[str, Finding], services: Mapping[str, Finding]) -> str:

@@ -54,7 +54,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         version=version,
         components=Components(
             responses=cast("Any", {"Problem": _PROBLEM}),
-            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")},
         ),
         openapi_router=Router(
             "/schema",

@@ -7,10 +7,12 @@ import re
 
 HIDDEN = "[redacted]"
 
-_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@\"']+@")
-_QUERY = re.compile(r"([^\s?\"'<>]*/[^\s?\"'<>]*)\?[^\s\"'<>]+")
+# Each pattern is linear in the text: it begins with a literal, or is matched once at the beginning of a word.
+_WORD = re.compile(r"[^\s\"'<>]+")
+_USERINFO = re.compile(r"://[^/?#@]*@")
+_STORED = re.compile(r"(/public/+(?:inputs|store)/+)[^/?]+")
+_GUEST = re.compile(r"((?:[a-zA-Z][a-zA-Z0-9+.-]{0,31}://[^/?]*)?/+r/+)[^?]+")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[^\s\"']+", re.IGNORECASE)
-_CAPABILITY = re.compile(r"(/+public/+(?:inputs|store)/+)[^/\s?\"'<>]+|((?<![^\s/])/+r/+)[^\s?\"'<>]+")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]|[\u2028\u2029]")
 
 _SECRET_KEY = re.compile(
@@ -27,10 +29,19 @@ def is_secret_name(name: str) -> bool:
 
 def redact(text: str) -> str:
     """`text` without queries, passwords in addresses, bearer tokens and path parts that are secrets themselves."""
-    text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
-    text = _QUERY.sub(rf"\1?{HIDDEN}", text)
-    text = _CAPABILITY.sub(lambda found: (found[1] or found[2]) + HIDDEN, text)
-    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+    return _BEARER.sub(rf"\1 {HIDDEN}", _WORD.sub(lambda word: _redact_word(word[0]), text))
+
+
+def _redact_word(word: str) -> str:
+    if "/" not in word:
+        return word
+    word = _USERINFO.sub(f"://{HIDDEN}@", word)
+    path, mark, query = word.partition("?")
+    if query and "/" in path:
+        word = f"{path}{mark}{HIDDEN}"
+    word = _STORED.sub(rf"\1{HIDDEN}", word)
+    guest = _GUEST.match(word)
+    return f"{guest[1]}{HIDDEN}{word[guest.end() :]}" if guest else word
 
 
 def one_line(text: str, *, limit: int = 200) -> str:

@@ -10,7 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from photochanger.adapters.db.session import translated
+
 HEAD, BASE = "head", "base"
+MIGRATE_WAIT_SECONDS = 30.0
+"""For another process that migrates or writes."""
 
 
 def _scripts(folder: Path) -> ScriptDirectory:
@@ -33,12 +37,14 @@ async def migrate(engine: AsyncEngine, folder: Path, *, to: str = HEAD) -> None:
         with EnvironmentContext(config, scripts, fn=steps):
             scripts.run_env()
 
-    async with engine.execution_options(write=True).begin() as connection:
-        await connection.run_sync(run)
+    with translated():
+        async with engine.execution_options(write_within=MIGRATE_WAIT_SECONDS).begin() as connection:
+            await connection.run_sync(run)
 
 
 async def is_current(engine: AsyncEngine, folder: Path) -> bool:
     newest = _scripts(folder).get_current_head()
-    async with engine.connect() as connection:
-        found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    with translated():
+        async with engine.connect() as connection:
+            found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
     return found == newest

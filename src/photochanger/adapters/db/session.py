@@ -1,13 +1,20 @@
 """Units of work: the only place that commits. A raised error rolls back, a normal end commits."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from photochanger.adapters.db.engine import WRITE_WAIT_SECONDS
+from photochanger.core.clock import SystemClock
 from photochanger.core.errors import Problem
+
+_REAL = SystemClock()
+"""The database's own locks wait in real time, whatever a test's clock says."""
 
 
 class DatabaseUnavailable(Problem):
@@ -23,29 +30,44 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
-        self._writing = engine.execution_options(write=True)
+        # SQLite has one writer at a time: waiting for it here costs no connection that a reader could use.
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        with _translated():
+        with translated():
             async with AsyncSession(self.engine, expire_on_commit=False) as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        with _translated():
-            async with AsyncSession(self._writing, expire_on_commit=False) as session, session.begin():
-                yield session
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            began = _REAL.monotonic()
+            async with asyncio.timeout(WRITE_WAIT_SECONDS):
+                await stack.enter_async_context(self._turn)
+            options = {"write_within": WRITE_WAIT_SECONDS - (_REAL.monotonic() - began)}
+            session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
+            await session.connection(execution_options=options)
+            yield session
+            await session.commit()
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Makes `DatabaseUnavailable` of everything that says the database could not do it just now."""
     try:
         yield
     except IntegrityError:
         raise
     except (DBAPIError, PoolTimeout, OSError) as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+        raise DatabaseUnavailable(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the driver says of it: SQLite's own words hold no address and no data."""
+    original = getattr(error, "orig", None)
+    return f"{type(original).__name__}: {original}" if isinstance(original, sqlite3.Error) else type(error).__name__

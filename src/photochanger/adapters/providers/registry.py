@@ -1,4 +1,4 @@
-"""The drivers that this process has, by name. Built once; a new provider is one new file and one line in `app.py`."""
+"""The drivers of this process by name. Built once; a new provider is one new file and a line in `assembly.py`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -140,6 +140,7 @@ class AccountService:
         wanted = self._credentials_file.read().accounts
         async with self._database.write() as session:
             await follow(session, self._clock, wanted)
+        self._credentials_file.followed()
 
     async def _is_right(self, account: Account | None, password: str) -> bool:
         """Takes as long for a name nobody has."""

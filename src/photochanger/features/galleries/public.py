@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, HttpMethod, Request, Response, post, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -19,7 +19,7 @@ from photochanger.features.slots.links import result_url
 from photochanger.features.slots.schemas import ConfiguredSlot
 from photochanger.web.body import read_form
 from photochanger.web.hosts import Addresses
-from photochanger.web.openapi import documented
+from photochanger.web.openapi import documented, read_operation
 from photochanger.web.problems import accepts_html
 from photochanger.web.query import read_query
 from photochanger.web.render import page
@@ -33,9 +33,10 @@ class GalleriesPublic(Controller):
     tags = ("public",)
     opt = {"access": "public"}  # noqa: RUF012 – the framework's way
 
-    @get(
+    @route(
         "/slots/{slot_id:str}",
-        operation_id="get_gallery",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation_id=read_operation("gallery"),
         summary="The slot's live results, newest first: a page, or JSON",
         operation_class=documented(query=GalleryQuery, problems=(*_PROBLEMS, "validation-failed")),
     )
@@ -108,9 +109,10 @@ class GalleriesPublic(Controller):
         )
         return answer
 
-    @get(
+    @route(
         "/albums/{album_id:str}",
-        operation_id="get_album",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        operation_id=read_operation("album"),
         summary="One album in its order: a page, or JSON",
         operation_class=documented(problems=_PROBLEMS),
     )

@@ -30,6 +30,9 @@ class AlbumRepository:
         last = await self._session.scalar(select(func.max(AlbumItem.position)).where(AlbumItem.album_id == album_id))
         self._session.add(AlbumItem(album_id=album_id, position=(last or 0) + 1, job_id=job_id))
 
+    async def find_id_of(self, job_id: UUID) -> UUID | None:
+        return await self._session.scalar(select(AlbumItem.album_id).where(AlbumItem.job_id == job_id))
+
     async def list_visible(self, album_id: UUID, now: datetime) -> list[Job]:
         found = media_in(self._session).visible(now).join(AlbumItem, AlbumItem.job_id == Job.id)
         return list(await self._session.scalars(found.where(AlbumItem.album_id == album_id).order_by(Job.id)))

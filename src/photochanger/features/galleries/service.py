@@ -1,6 +1,5 @@
 """What a gallery shows. Who may see it is `slots/access`."""
 
-from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -25,11 +24,8 @@ PIN_LOCK_SECONDS = 15 * 60
 
 
 class GalleryPage(Struct, kw_only=True):
-    gallery: ConfiguredSlot
     jobs: list[Job]
-    page: int
     has_next: bool
-    now: datetime
 
 
 class GalleryService:
@@ -58,7 +54,7 @@ class GalleryService:
             raise Problem("gallery-not-found") from problem
 
     async def show(self, gallery: ConfiguredSlot, *, page: int) -> GalleryPage:
-        """Live results, newest first; what is over is not among them, and its objects are deleted after the answer."""
+        """Live results, newest first; what is over is not among them, and its objects get deleted."""
         now, config = self._clock.now(), gallery.config.gallery
         has_ended = config.ends_at is not None and config.ends_at <= now
         slot_ids = await self._slots.list_sharing(gallery)
@@ -72,7 +68,7 @@ class GalleryService:
             self._retention.evict_soon(job_id)
         shown = [] if has_ended else jobs[: config.page_size]
         has_next = not has_ended and len(jobs) > config.page_size
-        return GalleryPage(gallery=gallery, jobs=shown, page=page, has_next=has_next, now=now)
+        return GalleryPage(jobs=shown, has_next=has_next)
 
     async def is_pin(self, gallery: ConfiguredSlot, pin: str, address: str) -> bool:
         """Raises `pin-locked` after five wrong ones within 15 minutes from one address."""
@@ -88,6 +84,10 @@ class GalleryService:
         wait = await self._rates.wait_for(*limit)
         if wait is not None:
             raise Problem("pin-locked", retry_after=wait)
+
+    async def find_album_id(self, job_id: UUID) -> UUID | None:
+        async with self._database.read() as session:
+            return await AlbumRepository(session).find_id_of(job_id)
 
     async def get_album(self, album_id: UUID) -> tuple[Album, list[Job]]:
         """An album and its live results in the order they were sent; `gallery-not-found` once none is left."""

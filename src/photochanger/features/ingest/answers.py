@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from photochanger.core.errors import Problem
+from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.schemas import Answer, IngestDocument
 from photochanger.features.jobs.service import attempt_document, result_document
 from photochanger.features.media.delivery import Delivery
@@ -51,8 +52,9 @@ def _quality(parameters: list[str]) -> float:
 
 
 class Answers:
-    def __init__(self, media: MediaService, delivery: Delivery) -> None:
+    def __init__(self, media: MediaService, delivery: Delivery, galleries: GalleryService) -> None:
         self._media = media
+        self._galleries = galleries
         self._delivery = delivery
 
     async def write(self, answer: Answer, gallery: ConfiguredSlot, base: str, dialect: Dialect) -> Reply:
@@ -66,12 +68,13 @@ class Answers:
             "Server-Timing": _server_timing(answer),
             "Cache-Control": "no-store",
         }
-        document = msgspec.json.encode(self._document(answer, gallery, base, link))
+        if dialect == "image":
+            media_type, size, image = await self._image(answer)
+            return Reply(200, media_type, headers | {"Content-Length": str(size)}, image)
+        document = msgspec.json.encode(await self._document(answer, gallery, base, link))
         if dialect == "json":
             return Reply(200, "application/json", headers, document)
         media_type, size, image = await self._image(answer)
-        if dialect == "image":
-            return Reply(200, media_type, headers | {"Content-Length": str(size)}, image)
         return _mixed(headers, document, media_type, size, image)
 
     async def _image(self, answer: Answer) -> tuple[str, int, AsyncIterator[bytes]]:
@@ -81,10 +84,11 @@ class Answers:
         media = await self._media.find_result(answer.job.id, "full")
         if media is None or media.evicted_at is not None:
             raise Problem("result-removed", headers={"X-Job-Id": str(answer.job.id)})
-        return media.content_type, media.size_bytes, self._delivery.read(media)
+        return media.content_type, media.size_bytes, await self._delivery.open(answer.job, media)
 
-    def _document(self, answer: Answer, gallery: ConfiguredSlot, base: str, link: str) -> IngestDocument:
+    async def _document(self, answer: Answer, gallery: ConfiguredSlot, base: str, link: str) -> IngestDocument:
         job = answer.job
+        album_id = await self._galleries.find_album_id(job.id)
         return IngestDocument(
             job_id=str(job.id),
             slot_id=job.slot_id,
@@ -96,6 +100,7 @@ class Answers:
             started_at=job.received_at,
             cost_micros=job.cost_micros,
             gallery_url=gallery_url(base, gallery),
+            album_url=f"{base}/public/albums/{album_id}" if album_id else None,
             attempts=[attempt_document(attempt) for attempt in answer.attempts],
             result=result_document(job, link),
         )

@@ -1,8 +1,9 @@
 """Runs a slot's chain inside the window: each step one provider, the next one only when it failed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
 from photochanger.adapters.coordination.places import NoPlace, Places
@@ -34,6 +35,8 @@ Begun = Callable[[Attempt], Awaitable[None]]
 """Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
 
 
+log = structlog.get_logger()
+
 _NO_TIME = 1.0
 """Seconds before a step's end from which on being late is the window's doing."""
 
@@ -55,7 +58,6 @@ class Order(Struct, kw_only=True):
     keep_shape: bool
     prepare: Prepare
     references: tuple[Reference, ...]
-    variables: Mapping[str, str]
     settings: Settings
     window: Window
     keeps_reserve: bool
@@ -118,7 +120,7 @@ class ChainRunner:
             await begun(attempt)
             try:
                 async with order.window.limit(deadline - self._clock.monotonic()):
-                    image = await driver.transform(self._request(order, step, driver, prepared, deadline))
+                    image = await _called(driver, self._request(order, step, driver, prepared, deadline))
                     _note(attempt, image)
                     rendered = await self._render(order, prepared, image, is_clean=is_local)
             except (TimeoutError, TimedOut) as late:
@@ -151,6 +153,17 @@ class ChainRunner:
             max_pixels=limits.PIXELS,
             is_clean=is_clean,
         )
+
+
+async def _called(driver: Driver, request: TransformRequest) -> ProviderImage:
+    """A driver's own mistake ends its step, not the photo: the next step may well deliver."""
+    try:
+        return await driver.transform(request)
+    except (ProviderError, TimeoutError, Problem):
+        raise
+    except Exception as error:
+        log.exception("provider.crashed", provider=driver.name)
+        raise BadAnswer("the driver crashed") from error
 
 
 def _note(attempt: Attempt, image: ProviderImage) -> None:

@@ -112,7 +112,6 @@ class JobRunner:
                     keep_shape=config.keep_shape,
                     prepare=photo.prepare,
                     references=await self._references(work.slot),
-                    variables=work.source.variables,
                     settings=work.settings,
                     window=work.window,
                     keeps_reserve=config.failure_policy == "original",

@@ -42,7 +42,6 @@ class Source(Struct, kw_only=True):
     """The sender's Idempotency-Key."""
     album: str | None
     ref: str | None
-    variables: Mapping[str, str]
 
 
 class Timings(Struct, kw_only=True):
@@ -98,5 +97,7 @@ class IngestDocument(Struct, frozen=True, kw_only=True):
     started_at: datetime
     cost_micros: int | None
     gallery_url: str
+    album_url: str | None
+    """Of the album that the photo was sent to."""
     attempts: list[AttemptDocument]
     result: ResultDocument

@@ -81,15 +81,14 @@ class IngestService:
             await self._slots.authorise(slot, known, post.address)
         key = read_idempotency_key(post.idempotency_keys)
         limit_bytes = (slot.config.upload_limit_mb or settings.upload_limit_mb) * limits.MIB
-        if post.content_length is not None and post.content_length > limit_bytes + _HEADROOM_BYTES:
-            problem = _too_large(limit_bytes)
-            if known is not None:
-                await self._opening.record_refused(problem, post, slot, settings)
-            raise problem
+        if (post.content_length or 0) > limit_bytes + _HEADROOM_BYTES:
+            raise await self._too_large(post, slot, settings, limit_bytes, is_known=known is not None)
         reader = UploadReader(post.headers.get("content-type"), post.chunks)
         await reader.read_fields()
         if known is None:
             await self._slots.authorise(slot, reader.fields.get("password"), post.address)
+        names = [variable.name for variable in slot.config.variables]
+        fields = read_fields(reader.fields, post.query, names)
         await self._count(settings)
         try:
             photo = await IncomingPhoto.open(reader.file(), limit_bytes)
@@ -100,8 +99,8 @@ class IngestService:
                 await self._opening.record_refused(problem, post, slot, settings)
             raise
         try:
-            names = [variable.name for variable in slot.config.variables]
-            fields = read_fields(reader.fields | reader.late_fields, post.query, names)
+            if reader.late_fields:
+                fields = read_fields(reader.fields | reader.late_fields, post.query, names)
         except Problem:
             await self._media.discard(object_key)
             raise
@@ -118,8 +117,17 @@ class IngestService:
             key=key,
             album=fields.album,
             ref=fields.ref,
-            variables=fields.variables,
         )
+
+    async def _too_large(
+        self, post: Post, slot: ConfiguredSlot, settings: Settings, limit_bytes: int, *, is_known: bool
+    ) -> Problem:
+        """For what Content-Length announces: a job `rejected` where the sender is known."""
+        detail = f"The slot takes photos up to {limit_bytes // limits.MIB} MiB."
+        problem = Problem("upload-too-large", detail, limit_bytes=limit_bytes)
+        if is_known:
+            await self._opening.record_refused(problem, post, slot, settings)
+        return problem
 
     async def _count(self, settings: Settings) -> None:
         """The global rate: a burst, refilled at so many a second."""
@@ -145,13 +153,7 @@ class IngestService:
                     continue
         timings.wait = window.elapsed() - timings.receive
         if not has_result(job, self._clock.now()):
-            code = job.failure_code or "internal"
+            code = job.failure_code or ("result-removed" if job.removed_at else "result-expired")
             raise Problem(code, job.failure_detail, headers={"X-Job-Id": str(job.id)})
         attempts = await self._jobs.list_attempts(job.id)
         return Answer(job=job, slot=slot, is_duplicate=True, full=None, attempts=attempts, timings=timings)
-
-
-def _too_large(limit_bytes: int) -> Problem:
-    return Problem(
-        "upload-too-large", f"The slot takes photos up to {limit_bytes // limits.MIB} MiB.", limit_bytes=limit_bytes
-    )

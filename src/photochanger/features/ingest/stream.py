@@ -3,11 +3,9 @@
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 
-from photochanger.adapters.imaging.sniff import sniff
+from photochanger.adapters.imaging.sniff import HEAD_BYTES, sniff
 from photochanger.core.errors import Problem
 from photochanger.core.limits import MIB
-
-_HEAD_BYTES = 64
 
 
 class IncomingPhoto:
@@ -25,9 +23,9 @@ class IncomingPhoto:
         """Reads as far as it takes to know the type. Raises what is known by then, before the store sees a byte."""
         rest = _limited(chunks, limit_bytes)
         first: list[bytes] = []
-        while sum(map(len, first)) < _HEAD_BYTES and (chunk := await anext(rest, None)) is not None:
+        while sum(map(len, first)) < HEAD_BYTES and (chunk := await anext(rest, None)) is not None:
             first.append(chunk)
-        head = b"".join(first)[:_HEAD_BYTES]
+        head = b"".join(first)[:HEAD_BYTES]
         if not head:
             raise Problem("malformed-upload", "The file is empty; send the photo again.")
         media_type = sniff(head)

@@ -53,6 +53,12 @@ class JobRepository:
             found = found.where(Job.id < before)
         return list(await self._session.scalars(found))
 
+    async def remove_results(self, slot_id: str, now: datetime) -> int:
+        """Removes the live results of a slot's ended jobs; how many."""
+        live = (Job.status != "processing", Job.outcome.is_not(None), Job.removed_at.is_(None), Job.expires_at > now)
+        removed = update(Job).where(Job.slot_id == slot_id, *live).values(removed_at=now).returning(Job.id)
+        return len((await self._session.scalars(removed)).all())
+
     async def list_abandoned(self, dead_runners: list[str], *, now: datetime, grace: timedelta) -> list[Job]:
         """Running jobs whose process is dead, or whose deadline passed long ago."""
         abandoned = or_(Job.runner_id.in_(dead_runners), Job.deadline_at < now - grace)
@@ -80,19 +86,14 @@ class JobRepository:
         await self._session.execute(delete(JobClaim).where(JobClaim.job_id == job_id))
 
     async def delete_dead_claims(self, now: datetime) -> None:
-        """Claims whose own time is over, or whose job's result is."""
-        ended = select(Job.id).where(Job.status != "processing", Job.expires_at <= now)
-        await self._session.execute(
-            delete(JobClaim).where(
-                or_(
-                    JobClaim.job_id.in_(ended),
-                    and_(
-                        JobClaim.expires_at <= now,
-                        JobClaim.job_id.in_(select(Job.id).where(Job.status != "processing")),
-                    ),
-                )
-            )
+        """Claims whose own time is over; those without one, whose job's result is over."""
+        ended = select(Job.id).where(Job.status != "processing")
+        over = select(Job.id).where(Job.status != "processing", Job.expires_at <= now)
+        is_dead = or_(
+            and_(JobClaim.expires_at <= now, JobClaim.job_id.in_(ended)),
+            and_(JobClaim.expires_at.is_(None), JobClaim.job_id.in_(over)),
         )
+        await self._session.execute(delete(JobClaim).where(is_dead))
 
     def begin_attempt(self, attempt: Attempt) -> None:
         self._session.add(attempt)

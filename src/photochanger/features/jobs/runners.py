@@ -43,10 +43,14 @@ class RunnerRegistry:
             await RunnerRepository(session).beat(self.runner_id, self._home, self._clock.now())
 
     async def stop(self) -> None:
-        """Leaves the row and the file to the next sweep when anything of this runner is left."""
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
+        """After a clean end nothing of this runner is left for anybody to close."""
+        if self._held is None:
+            return
+        async with self._database.write() as session:
+            await RunnerRepository(session).delete([self.runner_id])
+        self._lock_file(self.runner_id).unlink(missing_ok=True)
+        os.close(self._held)
+        self._held = None
 
     async def list_dead(self) -> list[str]:
         """Runners whose lock is free (this machine), or whose heartbeat is old (another), or that only left a file."""
@@ -82,13 +86,12 @@ class RunnerRegistry:
 
 
 def _lock(file: Path) -> int:
-    """A descriptor that holds the lock; again where a sweep took the new file for a dead runner's and deleted it."""
-    while True:
-        handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if file.exists() and file.stat().st_ino == os.fstat(handle).st_ino:
-            return handle
-        os.close(handle)
+    """A descriptor that holds the lock. The file gets its name when it is locked: no sweep can meet it free."""
+    fresh = file.with_suffix(".new")
+    handle = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    fresh.rename(file)
+    return handle
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def job_document(
         finished_at=job.finished_at,
         duration_ms=job.duration_ms,
         failure=FailureDocument(job.failure_code, job.failure_detail or "") if job.failure_code else None,
-        result=result_document(job, link) if has_result(job, now) else None,
+        result=result_document(job, link) if has_result(job, now) and (full or job.hidden_at is None) else None,
         provider=job.provider,
         rerun_of=str(job.rerun_of) if job.rerun_of else None,
     )

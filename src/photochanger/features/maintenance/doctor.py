@@ -80,11 +80,14 @@ class Doctor:
         return Finding("store", ok=True, says=f"{self._store.name}: writes, reads and deletes")
 
     def _check_secrets(self) -> Finding:
-        folder = self._data_dir / "secrets"
-        open_to_others = [path.name for path in sorted(folder.glob("*")) if stat.S_IMODE(path.stat().st_mode) & 0o077]
+        if not stat.S_IMODE(self._data_dir.stat().st_mode) & 0o077:
+            return Finding("secrets", ok=True, says="are this user's alone")
+        files = [*(self._data_dir / "secrets").glob("*"), *self._data_dir.glob("*.db*")]
+        open_to_others = [path.name for path in sorted(files) if stat.S_IMODE(path.stat().st_mode) & 0o077]
         if open_to_others:
             says = "others may read " + ", ".join(open_to_others)
-            return Finding("secrets", ok=False, says=says, advice=f"chmod 600 {folder}/*, and replace what leaked.")
+            advice = f"chmod -R go= {self._data_dir}, and replace what leaked."
+            return Finding("secrets", ok=False, says=says, advice=advice)
         return Finding("secrets", ok=True, says="are this user's alone")
 
     def _check_disk(self) -> Finding:

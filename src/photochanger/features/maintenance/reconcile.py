@@ -68,6 +68,10 @@ class Reconciler:
             log.info("maintenance.reconciled", **{name: getattr(done, name) for name in done.__struct_fields__})
         return done
 
+    async def close_interrupted(self) -> None:
+        """What has to be true before the first request: no job of a dead process runs. Walks nothing."""
+        await self._close_jobs(await self._runners.list_dead(), Reconciled())
+
     async def _close_jobs(self, dead: list[str], done: Reconciled) -> None:
         now = self._clock.now()
         interrupted = PROBLEMS["interrupted"]

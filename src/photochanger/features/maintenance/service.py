@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from photochanger.adapters.credentials_file import CredentialsFile, CredentialsFileBroken
+from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.accounts.service import AccountService
@@ -45,12 +46,12 @@ class Maintenance:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Reconciles once, then runs the loops until the block ends."""
+        """Closes what a dead process left running, then runs the loops until the block ends."""
         await self._accounts.sync_credentials_file()
         await self._runners.start()
-        await self._reconciler.reconcile(whole_store=False)
+        await self._reconciler.close_interrupted()
         loops = [
-            asyncio.create_task(_every(seconds, work))
+            asyncio.create_task(_every(seconds, work, first=0 if work == self._reconcile else seconds))
             for seconds, work in (
                 (_FOLLOW_SECONDS, self._follow_credentials),
                 (BEAT_SECONDS, self._runners.beat),
@@ -66,7 +67,13 @@ class Maintenance:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self._retention.settled()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        try:
             await self._runners.stop()
+        except DatabaseUnavailable:  # then the next start takes this one for a dead one, which it may
+            log.warning("runner.not_deregistered")
 
     async def _follow_credentials(self) -> None:
         if self._credentials_file.changed():
@@ -91,10 +98,12 @@ class Maintenance:
             self._cleaned = self._clock.monotonic()
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], *, first: float) -> None:
     """One failure must not end the loop: the database or the store may be back at the next turn."""
+    wait = first
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(wait)
+        wait = seconds
         try:
             await work()
         except Problem as problem:

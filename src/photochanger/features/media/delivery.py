@@ -1,10 +1,12 @@
 """A stored result to whoever may see it: which bytes, and what caches may do with them. Knows no Litestar."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
 from photochanger.adapters.storage.store import ObjectMissing, ObjectStore, StorageUnavailable
@@ -15,6 +17,8 @@ from photochanger.features.media.models import Media
 from photochanger.features.media.retention import Retention
 from photochanger.features.media.schemas import Variant
 from photochanger.features.media.service import MediaService
+
+log = structlog.get_logger()
 
 CACHE_SECONDS = 300
 """How long a cache may show a photo without asking: a hidden one is gone from phones after this."""
@@ -77,13 +81,37 @@ class Delivery:
         headers["Content-Length"] = str(length)
         return Served(status, headers, start, length)
 
-    async def read(self, media: Media, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def open(self, job: Job, media: Media, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes, once the store has begun to give them: an answer that promises them must not break its word.
+
+        An object that is gone although its time is not over loses its job's claim, so that the photo can be sent again.
+        """
+        chunks = self._read(media, start, length)
         try:
-            async with self._store.get(media.object_key, start=start, length=length) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            first = await anext(chunks, b"")
         except ObjectMissing:
-            raise StorageUnavailable("an object is missing") from None
+            raise await self._missing(job, media) from None
+        return _continued(first, chunks)
+
+    async def _read(self, media: Media, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
+        async with self._store.get(media.object_key, start=start, length=length) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _missing(self, job: Job, media: Media) -> Problem:
+        found = await self._media.find(media.id)
+        if found is None or found.evicted_at is not None:  # deleted between the look and the read
+            return Problem("result-expired" if job.expires_at <= self._clock.now() else "result-removed")
+        log.error("media.object_missing", object_key=media.object_key)
+        await self._media.disown(job.id)
+        return StorageUnavailable("an object is missing")
+
+
+async def _continued(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
+        yield first
+        async for chunk in chunks:
+            yield chunk
 
 
 def neutral_name(job_id: UUID) -> str:

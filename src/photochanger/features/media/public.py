@@ -105,7 +105,7 @@ async def _answer(
     if served.status == 304 or request.method == "HEAD":  # noqa: PLR2004
         return Response(b"", status_code=served.status, headers=served.headers, media_type=media.content_type)
     return Stream(
-        delivery.read(media, served.start, served.length),
+        await delivery.open(job, media, served.start, served.length),
         status_code=served.status,
         headers=served.headers,
         media_type=media.content_type,

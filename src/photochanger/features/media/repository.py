@@ -57,20 +57,25 @@ class MediaRepository:
         return list(await self._session.scalars(found.distinct().limit(limit)))
 
     async def list_due(
-        self, now: datetime, *, limit: int, slot_id: str | None = None, everything: bool = False
+        self, now: datetime, *, limit: int, slot_id: str | None = None, but_not: Sequence[UUID] = ()
     ) -> list[Media]:
-        """Due objects, locked against others that look for them at the same time.
-
-        `everything` also takes what is still alive of a slot, but nothing of a running job.
-        """
-        found = select(Media).where(*(() if everything else self._due(now)), Media.evicted_at.is_(None))
+        """Objects that are over, of all slots or one, the oldest first."""
+        found = select(Media).where(*self._due(now), Media.id.not_in(but_not))
         if slot_id is not None:
-            found = found.join(Job, Job.id == Media.job_id).where(Job.slot_id == slot_id, Job.status != "processing")
-        found = found.order_by(Media.expires_at).limit(limit).with_for_update(of=Media, skip_locked=True)
-        return list(await self._session.scalars(found))
+            found = found.join(Job, Job.id == Media.job_id).where(Job.slot_id == slot_id)
+        return list(await self._session.scalars(found.order_by(Media.expires_at).limit(limit)))
 
-    async def mark_evicted(self, media_ids: Sequence[UUID], now: datetime) -> None:
-        await self._session.execute(update(Media).where(Media.id.in_(media_ids)).values(evicted_at=now))
+    async def mark_evicted(self, media_ids: Sequence[UUID], now: datetime) -> set[UUID]:
+        """Those that were not marked yet."""
+        marked = update(Media).where(Media.id.in_(media_ids), Media.evicted_at.is_(None)).values(evicted_at=now)
+        return set(await self._session.scalars(marked.returning(Media.id)))
+
+    async def expire_slot(self, slot_id: str, now: datetime) -> None:
+        """Makes everything of a slot due, but of its running jobs."""
+        ended = select(Job.id).where(Job.slot_id == slot_id, Job.status != "processing")
+        await self._session.execute(
+            update(Media).where(Media.job_id.in_(ended), Media.evicted_at.is_(None)).values(expires_at=now)
+        )
 
     async def set_result_expiry(self, job_id: UUID, expires_at: datetime, *, was: datetime) -> None:
         """Moves the end of a result and its renditions, and of a source that lives as long as they do."""

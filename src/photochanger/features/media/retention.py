@@ -25,6 +25,8 @@ from photochanger.features.media.repository import MediaRepository
 from photochanger.features.media.schemas import CleanupDocument
 
 _BATCH = 100
+_MOST_FAILURES = 1_000
+"""Then the store is down, and the sweep ends."""
 LIFE_DAYS = 30
 
 log = structlog.get_logger()
@@ -43,22 +45,20 @@ class Retention:
         self._clock = clock
         self._evicting: dict[UUID, asyncio.Task[None]] = {}
 
-    async def evict_expired(
-        self, *, slot_id: str | None = None, everything: bool = False, limit: int = 10_000
-    ) -> Evicted:
-        """Deletes what is over; safe to run twice, on two replicas, or after a crash."""
-        total = Evicted()
-        while total.count < limit:
-            async with self._database.write() as session:
+    async def evict_expired(self, *, slot_id: str | None = None, limit: int = 10_000) -> Evicted:
+        """Deletes what is over; safe to run twice, on two replicas, or after a crash.
+
+        What cannot be deleted now is passed over, and tried again by the next sweep.
+        """
+        total, failed = Evicted(), list[UUID]()
+        while total.count < limit and len(failed) < _MOST_FAILURES:
+            async with self._database.read() as session:
                 media = MediaRepository(session)
-                due = await media.list_due(self._clock.now(), limit=_BATCH, slot_id=slot_id, everything=everything)
-                if everything:
-                    await self._remove_jobs(session, due)
-            gone = await self._delete(due, total)
-            if not gone:
+                due = await media.list_due(self._clock.now(), limit=_BATCH, slot_id=slot_id, but_not=failed)
+            if not due:
                 break
-            async with self._database.write() as session:
-                await MediaRepository(session).mark_evicted([row.id for row in gone], self._clock.now())
+            failed += await self._evict(due, total)
+        total.failed = len(failed)
         if total.count or total.failed:
             log.info("media.evicted", count=total.count, freed_bytes=total.freed_bytes, failed=total.failed)
         return total
@@ -70,14 +70,19 @@ class Retention:
         return Evicted(count=len(due), freed_bytes=sum(row.size_bytes for row in due))
 
     async def clean_slot(self, slot_id: str, actor: Actor, *, everything: bool) -> CleanupDocument:
-        evicted = await self.evict_expired(slot_id=slot_id, everything=everything)
-        detail = {"everything": everything, "evicted": evicted.count, "freed_bytes": evicted.freed_bytes}
+        """Deletes what is over of a slot; `everything` removes its live results first."""
+        now = self._clock.now()
         async with self._database.write() as session:
-            await record(session, self._clock, actor, "slot.cleaned", slot_id, detail)
+            removed = 0
+            if everything:
+                removed = await jobs_in(session).remove_results(slot_id, now)
+                await MediaRepository(session).expire_slot(slot_id, _whole(now))
+            await record(session, self._clock, actor, "slot.cleaned", slot_id, {"removed_results": removed})
+        evicted = await self.evict_expired(slot_id=slot_id)
         return CleanupDocument(evicted.count, evicted.freed_bytes)
 
     async def set_hidden(self, job_id: UUID, actor: Actor, *, hidden: bool) -> Job:
-        """Hides a photo from everybody but its sender, or shows it; showing also approves it."""
+        """Hides a photo from everybody, or shows it; showing also approves it."""
         now = self._clock.now()
         async with self._database.write() as session:
             job = await self._find(session, job_id)
@@ -116,7 +121,7 @@ class Retention:
         return job
 
     def evict_soon(self, job_id: UUID) -> None:
-        """For the read that met an expired result: deletes it after the answer, once however many met it."""
+        """For the read that met an expired result: deletes it in the background, once however many met it."""
         if job_id not in self._evicting:
             self._evicting[job_id] = task = asyncio.create_task(self._evict_quietly(job_id))
             task.add_done_callback(lambda _: self._evicting.pop(job_id))
@@ -128,8 +133,8 @@ class Retention:
     async def _evict_quietly(self, job_id: UUID) -> None:
         try:
             await self.evict_job(job_id)
-        except Problem as problem:  # the sweep will find it again
-            log.warning("media.eviction_failed", job_id=str(job_id), code=problem.code)
+        except Exception as error:  # noqa: BLE001 – nobody waits for it, and the sweep will find it again
+            log.warning("media.eviction_failed", job_id=str(job_id), error=type(error).__name__)
 
     async def evict_job(self, job_id: UUID) -> None:
         """Deletes what is over of one job."""
@@ -137,28 +142,24 @@ class Retention:
             rows = await MediaRepository(session).list_of_job(job_id)
         now = self._clock.now()
         due = [row for row in rows if row.evicted_at is None and row.expires_at is not None and row.expires_at <= now]
-        gone = await self._delete(due, Evicted())
-        if gone:
-            async with self._database.write() as session:
-                await MediaRepository(session).mark_evicted([row.id for row in gone], now)
+        if due:
+            await self._evict(due, Evicted())
 
-    async def _delete(self, rows: list[Media], total: Evicted) -> list[Media]:
-        outcomes = await asyncio.gather(*(self._store.delete(row.object_key) for row in rows), return_exceptions=True)
-        gone = []
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome is None:
-                gone.append(row)
-                total.count += 1
-                total.freed_bytes += row.size_bytes
-            elif isinstance(outcome, StorageUnavailable):
-                total.failed += 1
-            else:
+    async def _evict(self, due: list[Media], total: Evicted) -> list[UUID]:
+        """Deletes the objects, then marks their rows; the rows whose objects could not be deleted."""
+        outcomes = await asyncio.gather(*(self._store.delete(row.object_key) for row in due), return_exceptions=True)
+        failed = []
+        for row, outcome in zip(due, outcomes, strict=True):
+            if isinstance(outcome, StorageUnavailable):
+                failed.append(row.id)
+            elif outcome is not None:
                 raise outcome
-        return gone
-
-    async def _remove_jobs(self, session: AsyncSession, due: list[Media]) -> None:
-        for job_id in {row.job_id for row in due if row.job_id is not None}:
-            await jobs_in(session).change(job_id, {"removed_at": self._clock.now()})
+        async with self._database.write() as session:
+            gone = [row.id for row in due if row.id not in failed]
+            marked = await MediaRepository(session).mark_evicted(gone, self._clock.now())
+        total.count += len(marked)  # of two sweeps that met the same object, one counts it
+        total.freed_bytes += sum(row.size_bytes for row in due if row.id in marked)
+        return failed
 
     async def _find(self, session: AsyncSession, job_id: UUID) -> Job:
         job = await jobs_in(session).find(job_id)

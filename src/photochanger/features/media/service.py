@@ -14,6 +14,7 @@ from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import new_id, parse_id
+from photochanger.features.jobs.service import jobs_in
 from photochanger.features.media.keys import MediaKind, object_key
 from photochanger.features.media.models import Media
 from photochanger.features.media.repository import MediaRepository
@@ -93,6 +94,11 @@ class MediaService:
     async def find_result(self, job_id: UUID, variant: str) -> Media | None:
         async with self._database.read() as session:
             return await MediaRepository(session).find_of_job(job_id, variant)
+
+    async def disown(self, job_id: UUID) -> None:
+        """The next time the same photo is sent it gets a job of its own."""
+        async with self._database.write() as session:
+            await jobs_in(session).release_claims(job_id)
 
     async def read_whole(self, key: str) -> bytes:
         """For what is small by its nature: templates."""
