@@ -133,8 +133,8 @@ async def test_a_job_whose_opening_was_not_confirmed_is_read_back_and_done(
     assert len(driver.calls) == 1
 
 
-async def test_a_result_that_could_not_be_written_down_is_not_acknowledged(
-    studio: Product, break_finish: Callable[..., None]
+async def test_a_result_that_could_not_be_written_down_is_not_acknowledged_and_not_lost(
+    studio: Product, driver: FakeDriver, break_finish: Callable[..., None]
 ) -> None:
     break_finish("", "refused")
     answer = await studio.send(PHOTO)
@@ -143,6 +143,10 @@ async def test_a_result_that_could_not_be_written_down_is_not_acknowledged(
     assert await gallery(studio) == []
     assert (await studio.client.get(f"/public/results/{job_id}")).status_code == 404
     assert (await studio.job(job_id))["result"] is None
+    again = await studio.send(PHOTO)
+    assert (again.status_code, again.headers["x-outcome"]) == (200, "duplicate")
+    assert again.headers["x-job-id"] == job_id
+    assert len(driver.calls) == 1
 
 
 async def test_a_result_whose_writing_was_not_confirmed_is_read_back_and_acknowledged(

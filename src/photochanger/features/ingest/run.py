@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
 from photochanger.adapters.coordination.places import NoPlace, Places
+from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
 from photochanger.adapters.providers.driver import BadAnswer, Picture, Reference
 from photochanger.core import limits
@@ -23,6 +25,9 @@ from photochanger.features.slots.schemas import ConfiguredSlot
 MAY_ANSWER_ORIGINAL = frozenset(
     {"slot-busy", "provider-busy", "provider-rejected", "provider-failed", "provider-timeout"}
 )
+
+_END_TRIES = 20
+_END_PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -42,23 +47,23 @@ class JobRunner:
         self._chain = chain
         self._places = places
         self._finish = finish
-        self._running: set[asyncio.Task[Answer]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Work) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self._run(work), name=f"job {work.job.id}")
+        self._watch(task)
+        return task
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return task
 
     async def drain(self) -> None:
         """Waits for every running job; each ends inside its window."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
 
-    @property
-    def running(self) -> int:
-        return len(self._running)
-
-    def _ended(self, task: asyncio.Task[Answer]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # the sender may have left; the job's row tells what happened
@@ -69,7 +74,26 @@ class JobRunner:
         ending = await self._result(work, photo, attempts)
         if ending.problem and ending.problem.code in MAY_ANSWER_ORIGINAL:
             await self._fall_back(work, photo, ending)
-        return await self._finish.end(work, ending, attempts)
+        try:
+            return await self._finish.end(work, ending, attempts)
+        except DatabaseUnavailable:
+            self._watch(asyncio.create_task(self._end_later(work, ending, attempts), name=f"end of {work.job.id}"))
+            raise
+
+    async def _end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
+        """A result that may have been paid for is not thrown away for a database that is gone for some seconds.
+
+        The sender was told 503; the photo sent again joins this job. The sweep would close it a little later.
+        """
+        for _ in range(_END_TRIES):
+            await asyncio.sleep(_END_PAUSE_SECONDS)
+            try:
+                await self._finish.end(work, ending, attempts)
+            except DatabaseUnavailable:
+                continue
+            except Problem:  # how the job ended, for a sender who is not waiting any more
+                return
+            return
 
     async def _result(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Ending:
         """How the job ends: a stored result, or the problem that its sender is told."""

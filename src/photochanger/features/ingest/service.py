@@ -13,7 +13,7 @@ from photochanger.features.ingest.multipart import UploadReader
 from photochanger.features.ingest.opening import Opening
 from photochanger.features.ingest.run import JobRunner
 from photochanger.features.ingest.schemas import Answer, Post, Source, Timings, Work
-from photochanger.features.ingest.stream import IncomingPhoto
+from photochanger.features.ingest.stream import IncomingPhoto, too_large
 from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Job
 from photochanger.features.jobs.service import JobService, has_result
@@ -76,17 +76,9 @@ class IngestService:
 
     async def _receive(self, post: Post, slot: ConfiguredSlot, settings: Settings) -> Source:
         """The photo, whole in the store. Not one byte of it gets there before the sender is known."""
-        known = read_password(post.headers, post.query)
-        if known is not None:
-            await self._slots.authorise(slot, known, post.address)
         key = read_idempotency_key(post.idempotency_keys)
         limit_bytes = (slot.config.upload_limit_mb or settings.upload_limit_mb) * limits.MIB
-        if (post.content_length or 0) > limit_bytes + _HEADROOM_BYTES:
-            raise await self._too_large(post, slot, settings, limit_bytes, is_known=known is not None)
-        reader = UploadReader(post.headers.get("content-type"), post.chunks)
-        await reader.read_fields()
-        if known is None:
-            await self._slots.authorise(slot, reader.fields.get("password"), post.address)
+        reader = await self._admit(post, slot, settings, limit_bytes)
         names = [variable.name for variable in slot.config.variables]
         fields = read_fields(reader.fields, post.query, names)
         await self._count(settings)
@@ -111,23 +103,23 @@ class IngestService:
             size_bytes=photo.size_bytes,
             sha256=photo.sha256,
         )
-        return Source(
-            media=media,
-            address=post.address,
-            key=key,
-            album=fields.album,
-            ref=fields.ref,
-        )
+        return Source(media=media, address=post.address, key=key, album=fields.album, ref=fields.ref)
 
-    async def _too_large(
-        self, post: Post, slot: ConfiguredSlot, settings: Settings, limit_bytes: int, *, is_known: bool
-    ) -> Problem:
-        """For what Content-Length announces: a job `rejected` where the sender is known."""
-        detail = f"The slot takes photos up to {limit_bytes // limits.MIB} MiB."
-        problem = Problem("upload-too-large", detail, limit_bytes=limit_bytes)
-        if is_known:
-            await self._opening.record_refused(problem, post, slot, settings)
-        return problem
+    async def _admit(self, post: Post, slot: ConfiguredSlot, settings: Settings, limit_bytes: int) -> UploadReader:
+        """Reads up to the file. Who says the password in the head is judged, like the length, before a byte of it."""
+        known = read_password(post.headers, post.query)
+        if known is not None:
+            await self._slots.authorise(slot, known, post.address)
+        if (post.content_length or 0) > limit_bytes + _HEADROOM_BYTES:
+            problem = too_large(limit_bytes)
+            if known is not None:
+                await self._opening.record_refused(problem, post, slot, settings)
+            raise problem
+        reader = UploadReader(post.headers.get("content-type"), post.chunks)
+        await reader.read_fields()
+        if known is None:
+            await self._slots.authorise(slot, reader.fields.get("password"), post.address)
+        return reader
 
     async def _count(self, settings: Settings) -> None:
         """The global rate: a burst, refilled at so many a second."""

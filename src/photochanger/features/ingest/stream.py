@@ -55,6 +55,10 @@ async def _limited(chunks: AsyncIterable[bytes], limit_bytes: int) -> AsyncItera
     async for chunk in chunks:
         size_bytes += len(chunk)
         if size_bytes > limit_bytes:
-            detail = f"The slot takes photos up to {limit_bytes // MIB} MiB."
-            raise Problem("upload-too-large", detail, limit_bytes=limit_bytes)
+            raise too_large(limit_bytes)
         yield chunk
+
+
+def too_large(limit_bytes: int) -> Problem:
+    detail = f"Send a photo of at most {limit_bytes // MIB} MiB."
+    return Problem("upload-too-large", detail, limit_bytes=limit_bytes)
