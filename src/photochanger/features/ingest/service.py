@@ -93,7 +93,9 @@ class IngestService:
         try:
             photo = await IncomingPhoto.open(reader.file(), limit_bytes)
             object_key = self._media.new_key("source", slot.slot_id, photo.media_type)
-            await self._media.store.put(object_key, photo.chunks(), content_type=photo.media_type)
+            await self._media.store.put(
+                object_key, photo.chunks(), content_type=photo.media_type, size_bytes=post.content_length
+            )
         except Problem as problem:
             if problem.code in _REFUSED_BYTES:
                 await self._opening.record_refused(problem, post, slot, settings)
