@@ -1,7 +1,7 @@
 """Puts the services together, without their HTTP: what `app.py` serves and the command line works with."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 
 from photochanger.adapters.coordination.notices import Notices
@@ -16,9 +16,11 @@ from photochanger.adapters.providers.darkroom import Darkroom
 from photochanger.adapters.providers.driver import Driver
 from photochanger.adapters.providers.registry import Providers
 from photochanger.adapters.secrets import derive, load_or_create
+from photochanger.adapters.storage.examination import Examination
 from photochanger.adapters.storage.links import LinkSigner
 from photochanger.adapters.storage.local import LocalStore
 from photochanger.adapters.storage.s3 import S3Store
+from photochanger.adapters.storage.s3_admin import S3Examination, prepare
 from photochanger.adapters.storage.s3_client import S3Settings
 from photochanger.adapters.storage.store import ObjectStore
 from photochanger.config import Config
@@ -98,6 +100,19 @@ class Parts:
         if self.config.media_storage_provider == "s3":
             return S3Store(s3_settings(self.config), clock=self.clock)
         return LocalStore(self.config.data_dir / "media", clock=self.clock, links=self.links)
+
+    def examination(self) -> Examination:
+        if isinstance(self.store, S3Store):
+            return S3Examination(self.store, self.clock)
+        return Examination(self.store, self.clock)
+
+    async def prepare_store(self) -> AsyncIterator[str]:
+        """What was done, a sentence at a time; safe to repeat."""
+        if not isinstance(self.store, S3Store):
+            yield "A folder needs no preparation."
+            return
+        async for sentence in prepare(self.store, self.config.public_base_url):
+            yield sentence
 
     async def close(self) -> None:
         await self.imaging.close()

@@ -275,7 +275,9 @@ def load_config(environ: Mapping[str, str] | None = None, *, env_file: str | Pat
 
 def _sentence(wrong: ErrorDetails) -> str:
     """One mistake for a person. A secret's value is never part of it."""
-    name = str(wrong["loc"][0])
+    place = str(wrong["loc"][0])  # the variable, or the field where nothing was given
+    names = {field: str(found.validation_alias) for field, found in Config.model_fields.items()}
+    name = names.get(place, place)
     extra = next(field.json_schema_extra for field in Config.model_fields.values() if field.validation_alias == name)
     if not isinstance(extra, dict):
         raise TypeError(name)
