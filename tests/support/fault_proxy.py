@@ -23,15 +23,16 @@ def request(method: str, part: str = "") -> Rule:
 
 
 class FaultProxy:
-    """`fault` is one of "", refuse, hang, slow_down, reset, lose_answer; the last three meet `times` of what `rule` picks.
+    """`fault` is one of "", refuse, hang, slow_down, reset, lose_answer; it meets `times` of what `rule` picks.
 
-    `reset` breaks off in the middle of the request's body, `lose_answer` after the server did its work.
+    `reset` breaks off in the middle of the request, `lose_answer` after the server did its work.
     """
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.struck = asyncio.Event()
         self.heal()
 
     def heal(self) -> None:
@@ -49,10 +50,14 @@ class FaultProxy:
             yield f"http://127.0.0.1:{self.port}"
         finally:
             server.close()
-            for task in tuple(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.break_all()
             await server.wait_closed()
+
+    async def break_all(self) -> None:
+        """Every connection, now."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -79,6 +84,7 @@ class FaultProxy:
                     return
                 if self.fault and self.met < self.times and self.rule(begun):
                     self.met += 1
+                    self.struck.set()
                     await self._break(begun, reader, writer, up_reader, up_writer, answers)
                     return
                 up_writer.write(begun)
@@ -96,7 +102,6 @@ class FaultProxy:
                 await writer.drain()
             case "reset":
                 up_writer.write(begun[: len(begun) // 2])
-                await reader.read(65_536)
                 _reset(up_writer)
                 _reset(writer)
             case "lose_answer":

@@ -1,4 +1,7 @@
-"""`/livez`: the process serves. `/healthz`: what it needs can be reached. `/health/s3`: its bucket, alone. Reasons never hold a secret."""
+"""`/livez`: the process serves. `/healthz`: what it needs can be reached. Reasons never hold a secret.
+
+`/health/s3` looks at the bucket alone.
+"""
 
 import asyncio
 import math

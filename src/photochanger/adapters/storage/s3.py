@@ -105,7 +105,7 @@ class S3Store:
         except S3Failed as failure:
             if failure.code not in MISSING:
                 raise
-            await self.client.call("head_bucket")  # a missing bucket answers just the same
+            await self.client.require_bucket()
             return None
         return StoredObject(key, found["ContentLength"], found["LastModified"].replace(microsecond=0))
 

@@ -12,7 +12,8 @@ from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from photochanger.adapters.storage.s3_errors import S3Failed
+from photochanger.adapters.storage.s3_errors import MISSING, NO_BUCKET, S3Failed
+from photochanger.adapters.storage.store import StorageUnavailable
 
 REQUEST_SECONDS = 5.0
 """One small request with all its repetitions."""
@@ -21,7 +22,7 @@ PART_SECONDS = 30.0
 GRACE_SECONDS = 3.0
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 10.0
-_TRIES = 5
+_TRIES = 4
 _FIRST_PAUSE_SECONDS = 0.1
 _CONNECTIONS = 200
 _T = TypeVar("_T")
@@ -97,6 +98,13 @@ class S3Client:
                 if not failure.is_repeatable or tries == _TRIES:
                     raise failure from None  # the original names addresses
             await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**tries * random.uniform(0.3, 1))  # noqa: S311 – no secret
+
+    async def require_bucket(self) -> None:
+        """HEAD answers with a bare 404 for a missing object and for a missing bucket: this tells them apart."""
+        try:
+            await self.call("head_bucket")
+        except S3Failed as failure:
+            raise (StorageUnavailable(NO_BUCKET) if failure.code in MISSING else failure) from None
 
     async def close(self) -> None:
         self._clients.clear()

@@ -22,6 +22,7 @@ _BUSY = "the store is overloaded: give it fewer uploads or more power"
 _RIGHTS = "the store does not let this access key in: check its rights to the bucket, S3_BUCKET and S3_ACCESS_KEY"
 _REGION = "the bucket lies in another region: check S3_REGION"
 _DAMAGED = "bytes were damaged on their way to the store: check the network"
+NO_BUCKET = "there is no such bucket: check S3_BUCKET, or make it with `photochanger storage init`"
 _REASONS = MappingProxyType(
     {
         "AccessDenied": _RIGHTS,
@@ -29,7 +30,7 @@ _REASONS = MappingProxyType(
         "InvalidAccessKeyId": "the store does not know this access key: check S3_ACCESS_KEY",
         "SignatureDoesNotMatch": "the secret key is wrong: check S3_SECRET_KEY",
         "RequestTimeTooSkewed": "this machine's clock and the store's differ too much: switch on time synchronisation",
-        "NoSuchBucket": "there is no such bucket: check S3_BUCKET, or make it with `photochanger storage init`",
+        "NoSuchBucket": NO_BUCKET,
         "InvalidBucketName": "the bucket's name is none: check S3_BUCKET",
         "PermanentRedirect": _REGION,
         "AuthorizationHeaderMalformed": _REGION,
