@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,22 @@ import pytest
 from photochanger.web.log import configure
 from tests.support.canary import leaks
 from tests.support.product import Product, SharedImaging, running_product
+from tests.support.s3 import ADDRESS_VARIABLE, s3_server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The store's server starts once a run, in the process that has workers or is alone."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or ADDRESS_VARIABLE in os.environ or "not s3" in config.getoption("markexpr"):
+        return
+    running = s3_server()
+    os.environ[ADDRESS_VARIABLE] = running.__enter__()
+
+    def stop() -> None:
+        del os.environ[ADDRESS_VARIABLE]
+        running.__exit__(None, None, None)
+
+    config.add_cleanup(stop)
 
 
 @pytest.fixture(scope="session")

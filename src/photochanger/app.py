@@ -36,7 +36,7 @@ from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
 from photochanger.web.static import StaticFiles
 
-API_VERSION = "0.1.0"
+API_VERSION = "0.2.0"
 """SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
 
 CONTROLLERS = (
@@ -70,10 +70,11 @@ def serve_parts(parts: Parts) -> Litestar:
     metrics, static = Metrics(), StaticFiles(assets("static"))
     stored = MediaMeasures(metrics.registry, database=parts.database, store=parts.store)
     token = parts.config.metrics_token
+    checks, has_s3 = _checks(parts), parts.store.name == "s3"
     app = Litestar(
         route_handlers=[
             *CONTROLLERS,
-            *health_routes(_checks(parts), _provider_checks(parts), parts.clock),
+            *health_routes(checks, _provider_checks(parts), parts.clock, s3=checks["storage"] if has_s3 else None),
             metrics_route(metrics, token.get_secret_value() if token else None, refresh=[stored.refresh]),
             static.handler(),
         ],

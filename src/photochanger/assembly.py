@@ -1,7 +1,7 @@
 """Puts the services together, without their HTTP: what `app.py` serves and the command line works with."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 
 from photochanger.adapters.coordination.notices import Notices
@@ -16,11 +16,16 @@ from photochanger.adapters.providers.darkroom import Darkroom
 from photochanger.adapters.providers.driver import Driver
 from photochanger.adapters.providers.registry import Providers
 from photochanger.adapters.secrets import derive, load_or_create
+from photochanger.adapters.storage.examination import Examination
 from photochanger.adapters.storage.links import LinkSigner
 from photochanger.adapters.storage.local import LocalStore
+from photochanger.adapters.storage.s3 import S3Store
+from photochanger.adapters.storage.s3_admin import S3Examination, prepare
+from photochanger.adapters.storage.s3_client import S3Settings
 from photochanger.adapters.storage.store import ObjectStore
 from photochanger.config import Config
 from photochanger.core.clock import Clock, SystemClock
+from photochanger.core.limits import MIB
 from photochanger.core.paging import Cursors
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.audit.service import AuditService
@@ -78,7 +83,7 @@ class Parts:
         self.links = LinkSigner(
             derive(self._signing_key, "store links"), lambda: self.addresses.public_base_url or base_url
         )
-        self.store = store or LocalStore(config.data_dir / "media", clock=self.clock, links=self.links)
+        self.store = store or self._store()
         self.database = Database(create_engine(config.database_url))
         self.imaging = imaging or Imaging(workers=self.cores, scratch=config.data_dir / "scratch")
         self.providers = Providers([Darkroom(self.imaging)] if providers is None else providers)
@@ -90,6 +95,24 @@ class Parts:
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
         self.credentials_file = CredentialsFile(config.runtime_credentials_file)
+
+    def _store(self) -> ObjectStore:
+        if self.config.media_storage_provider == "s3":
+            return S3Store(s3_settings(self.config), clock=self.clock)
+        return LocalStore(self.config.data_dir / "media", clock=self.clock, links=self.links)
+
+    def examination(self) -> Examination:
+        if isinstance(self.store, S3Store):
+            return S3Examination(self.store, self.clock)
+        return Examination(self.store, self.clock)
+
+    async def prepare_store(self) -> AsyncIterator[str]:
+        """What was done, a sentence at a time; safe to repeat."""
+        if not isinstance(self.store, S3Store):
+            yield "A folder needs no preparation."
+            return
+        async for sentence in prepare(self.store, self.config.public_base_url):
+            yield sentence
 
     async def close(self) -> None:
         await self.imaging.close()
@@ -225,6 +248,28 @@ class Parts:
             data_dir=self.config.data_dir,
             public_base_url=self.config.public_base_url,
         )
+
+
+def s3_settings(config: Config) -> S3Settings:
+    """Of a configuration whose provider is `s3`, which has these members."""
+    if not (config.s3_endpoint and config.s3_bucket and config.s3_access_key and config.s3_secret_key):
+        raise ValueError("not configured for S3")
+
+    def address(text: str) -> str:
+        return text if "://" in text else f"{'https' if config.s3_use_ssl else 'http'}://{text}"
+
+    return S3Settings(
+        endpoint=address(config.s3_endpoint),
+        presign_endpoint=address(config.s3_presign_endpoint or config.s3_endpoint),
+        bucket=config.s3_bucket,
+        region=config.s3_region,
+        access_key=config.s3_access_key.get_secret_value(),
+        secret_key=config.s3_secret_key.get_secret_value(),
+        addressing=config.s3_addressing,
+        prefix=config.s3_prefix,
+        presign_seconds=config.media_presigned_expires_seconds,
+        budget_bytes=config.s3_upload_memory_mb * MIB,
+    )
 
 
 def _defaults(config: Config, cores: int) -> Settings:

@@ -15,6 +15,7 @@ from photochanger.adapters.credentials_file import CredentialsFile, CredentialsF
 from photochanger.adapters.db.migrate import migrate as migrate_database
 from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.secrets import SecretUnusable
+from photochanger.adapters.storage.examination import Step
 from photochanger.adapters.storage.store import StorageUnavailable
 from photochanger.app import create_app
 from photochanger.assembly import Parts
@@ -22,6 +23,7 @@ from photochanger.assets import assets
 from photochanger.config import Config, ConfigError, load_config
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
+from photochanger.features.maintenance.doctor import Finding
 from photochanger.send import send_files
 from photochanger.web.log import configure
 from photochanger.web.server import run
@@ -178,10 +180,44 @@ def doctor() -> None:
     """Look at everything the product stands on, and say what to do."""
     findings = _run(lambda parts: parts.doctor.examine(), migrates=False)
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.name}: {finding.says}")
-        if finding.advice:
-            click.echo(f"     → {finding.advice}")
+        _tell_finding(finding)
     sys.exit(OK if all(finding.ok for finding in findings) else PROBLEMS)
+
+
+@main.group()
+def storage() -> None:
+    """Where photos are kept."""
+
+
+@storage.command("check")
+def check_storage() -> None:
+    """Do everything to the store that the product does, and say what to do where it fails."""
+
+    async def check(parts: Parts) -> bool:
+        is_well = True
+        async for step in parts.examination().run():
+            _tell_finding(step)
+            is_well = is_well and step.ok
+        return is_well
+
+    sys.exit(OK if _run(check, migrates=False) else PROBLEMS)
+
+
+@storage.command("init")
+def init_storage() -> None:
+    """Make the bucket and its rules. Safe to repeat."""
+
+    async def init(parts: Parts) -> None:
+        async for sentence in parts.prepare_store():
+            click.echo(sentence)
+
+    _run(init, migrates=False)
+
+
+def _tell_finding(finding: Finding | Step) -> None:
+    click.echo(f"{'ok  ' if finding.ok else 'BAD '} {finding.name}: {finding.says}")
+    if finding.advice:
+        click.echo(f"     → {finding.advice}")
 
 
 def _config() -> Config:

@@ -9,15 +9,18 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
+from photochanger.adapters.storage.names import checked_prefix
+
 Network = IPv4Network | IPv6Network
+T = TypeVar("T")
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SIGNING_KEY_BYTES = 32
@@ -94,6 +97,39 @@ def _whole(name: str, description: str, *, default: int, low: int, high: int) ->
     return _variable(name, description, must=must, default=default, ge=low, le=high)
 
 
+def _s3_address(text: str) -> str:
+    """With or without a scheme; no path, since addressing decides what comes behind the host."""
+    found = re.fullmatch(rf"(?:(https?)://)?({_HOST}(?::[0-9]{{1,5}})?)/?", text, re.IGNORECASE)
+    if not found:
+        raise ValueError
+    return f"{found[1].lower()}://{found[2]}" if found[1] else found[2]
+
+
+def _s3_prefix(text: str) -> str:
+    if text and not text.endswith("/"):
+        raise ValueError
+    return checked_prefix(text)
+
+
+def _needed_by_s3(value: T, found: ValidationInfo) -> T:
+    if value is None and found.data.get("media_storage_provider") == "s3":
+        raise ValueError
+    return value
+
+
+def _for_s3(name: str, description: str, *, must: str = "set", secret: bool = False) -> Any:
+    must = f"{must} where MEDIA_STORAGE_PROVIDER is s3"
+    return _variable(name, description, must=must, secret=secret, validate_default=True)
+
+
+_ADDRESS = "like s3.example.com:9000 or https://s3.example.com, without a path"
+S3Address = Annotated[Annotated[str, AfterValidator(_s3_address)] | None, AfterValidator(_needed_by_s3)]
+S3Bucket = Annotated[
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,62}$")] | None, AfterValidator(_needed_by_s3)
+]
+S3Secret = Annotated[SecretStr | None, AfterValidator(_needed_by_s3)]
+
+
 class Config(BaseSettings):
     """What `load_config` found. Secrets are SecretStr, or left out of the repr."""
 
@@ -118,11 +154,44 @@ class Config(BaseSettings):
         "Address that links begin with; without it, the request's own Host when that is this machine",
         must="like https://photos.example.com, without a path",
     )
-    media_storage_provider: Literal["local"] = _variable(
+    media_storage_provider: Literal["local", "s3"] = _variable(
         "MEDIA_STORAGE_PROVIDER",
-        "Where photos are kept: `local` is a folder in the data directory",
-        must="local (other stores are not supported yet)",
+        "Where photos are kept: `local` is a folder in the data directory, `s3` a bucket of an S3 server",
+        must="local or s3",
         default="local",
+    )
+    s3_endpoint: S3Address = _for_s3("S3_ENDPOINT", "Address of the S3 server, with or without a scheme", must=_ADDRESS)
+    s3_presign_endpoint: Annotated[str, AfterValidator(_s3_address)] | None = _variable(
+        "S3_PRESIGN_ENDPOINT", "Address of the S3 server in links for guests; without it, `S3_ENDPOINT`", must=_ADDRESS
+    )
+    s3_bucket: S3Bucket = _for_s3("S3_BUCKET", "The bucket, which this installation has to itself", must="a name")
+    s3_prefix: Annotated[str, AfterValidator(_s3_prefix)] = _variable(
+        "S3_PREFIX",
+        "Beginning of every key, where several installations share a bucket",
+        must="folder names, each followed by a slash, like studio-1/",
+        default="",
+    )
+    s3_region: str = _variable("S3_REGION", "Region the bucket lies in", must="a name", default="us-east-1")
+    s3_access_key: S3Secret = _for_s3("S3_ACCESS_KEY", "Key that the S3 server knows this product by", secret=True)
+    s3_secret_key: S3Secret = _for_s3("S3_SECRET_KEY", "Secret that belongs to `S3_ACCESS_KEY`", secret=True)
+    s3_use_ssl: bool = _variable(
+        "S3_USE_SSL", "Whether S3 addresses without a scheme are https", must="true or false", default=True
+    )
+    s3_addressing: Literal["path", "virtual", "auto"] = _variable(
+        "S3_ADDRESSING",
+        "Where requests name the bucket: `path`, `virtual` (in the host's name) or `auto`",
+        must="path, virtual or auto",
+        default="path",
+    )
+    s3_upload_memory_mb: int = _whole(
+        "S3_UPLOAD_MEMORY_MB", "MiB that all uploads to S3 share, 8–4096", default=128, low=8, high=4096
+    )
+    media_presigned_expires_seconds: int = _whole(
+        "MEDIA_PRESIGNED_EXPIRES_SECONDS",
+        "Seconds a link to the S3 server lives at most, 1–604800",
+        default=900,
+        low=1,
+        high=604_800,
     )
     jwt_signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] | None = _variable(
         "JWT_SIGNING_KEY",
@@ -206,9 +275,13 @@ def load_config(environ: Mapping[str, str] | None = None, *, env_file: str | Pat
 
 def _sentence(wrong: ErrorDetails) -> str:
     """One mistake for a person. A secret's value is never part of it."""
-    name = str(wrong["loc"][0])
+    place = str(wrong["loc"][0])  # the variable, or the field where nothing was given
+    names = {field: str(found.validation_alias) for field, found in Config.model_fields.items()}
+    name = names.get(place, place)
     extra = next(field.json_schema_extra for field in Config.model_fields.values() if field.validation_alias == name)
     if not isinstance(extra, dict):
         raise TypeError(name)
     value = "cannot be used" if extra["secret"] else f"is {str(wrong['input'])[:80]}"
+    if wrong["input"] is None:
+        value = "is missing"
     return f"{name} {value}; it must be {extra['must']}"

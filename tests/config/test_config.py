@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from photochanger.assembly import s3_settings
 from photochanger.config import Config, ConfigError, load_config
 
 
@@ -63,7 +64,7 @@ def test_the_ends_of_a_range_belong_to_it(name, low, high):
         ("RATE_LIMIT_INGEST_RPS", "nan"),
         ("RATE_LIMIT_INGEST_BURST", "0"),
         ("RATE_LIMIT_INGEST_BURST", "1.5"),
-        ("MEDIA_STORAGE_PROVIDER", "s3"),
+        ("MEDIA_STORAGE_PROVIDER", "ftp"),
         ("LOG_FORMAT", "xml"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy.example.com"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
@@ -181,3 +182,61 @@ def test_the_process_environment_and_the_file_in_the_working_directory_are_read_
 def test_the_settings_are_frozen():
     with pytest.raises(ValidationError):
         load().upload_limit_mb = 1
+
+
+S3 = {
+    "MEDIA_STORAGE_PROVIDER": "s3",
+    "S3_ENDPOINT": "s3.example.com:9000",
+    "S3_BUCKET": "photos",
+    "S3_ACCESS_KEY": "canary-key",
+    "S3_SECRET_KEY": "canary-secret",
+}
+
+
+def test_s3_needs_an_address_a_bucket_and_keys_and_says_so_at_once():
+    found = mistakes(MEDIA_STORAGE_PROVIDER="s3", RESULT_TTL_HOURS="0")
+    missing = ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"]
+    assert [mistake.split()[0] for mistake in found] == [*missing, "RESULT_TTL_HOURS"]
+    assert found[2] == "S3_ACCESS_KEY is missing; it must be set where MEDIA_STORAGE_PROVIDER is s3"
+    assert load(S3_BUCKET="photos").s3_access_key is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "use_ssl", "address"),
+    [
+        ("s3.example.com:9000", "true", "https://s3.example.com:9000"),
+        ("s3.example.com:9000", "false", "http://s3.example.com:9000"),
+        ("http://s3.example.com", "true", "http://s3.example.com"),
+        ("HTTPS://s3.example.com/", "false", "https://s3.example.com"),
+    ],
+)
+def test_a_scheme_in_the_address_wins(endpoint, use_ssl, address):
+    settings = s3_settings(load(**S3 | {"S3_ENDPOINT": endpoint, "S3_USE_SSL": use_ssl}))
+    assert (settings.endpoint, settings.presign_endpoint) == (address, address)
+
+
+def test_guests_may_have_an_address_of_their_own():
+    settings = s3_settings(load(**S3, S3_PRESIGN_ENDPOINT="http://10.0.0.5:9000", S3_PREFIX="studio-1/"))
+    assert settings.endpoint == "https://s3.example.com:9000"
+    assert (settings.presign_endpoint, settings.prefix) == ("http://10.0.0.5:9000", "studio-1/")
+    assert settings.budget_bytes == 128 * 1024 * 1024
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("S3_ENDPOINT", "ftp://s3.example.com"),
+        ("S3_ENDPOINT", "https://s3.example.com/photos"),
+        ("S3_PRESIGN_ENDPOINT", "user@s3"),
+        ("S3_BUCKET", "a/b"),
+        ("S3_PREFIX", "studio"),
+        ("S3_PREFIX", "../"),
+        ("S3_ADDRESSING", "host"),
+        ("S3_USE_SSL", "perhaps"),
+        ("S3_UPLOAD_MEMORY_MB", "7"),
+        ("MEDIA_PRESIGNED_EXPIRES_SECONDS", "0"),
+    ],
+)
+def test_a_wrong_s3_value_is_refused(name, value):
+    assert mistakes(**S3 | {name: value})[0].startswith(f"{name} is {value}; it must be ")

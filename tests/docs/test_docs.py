@@ -30,7 +30,7 @@ def default_of(name: str) -> str:
     default = VARIABLES[name].default
     return (
         ""
-        if default in (None, (), PydanticUndefined)
+        if default in (None, (), "", PydanticUndefined)
         else f"`{default:g}`"
         if isinstance(default, float)
         else f"`{default}`"
@@ -54,7 +54,7 @@ def test_the_example_environment_names_every_variable_and_loads():
 
 def test_the_example_environment_shows_values_that_would_be_right(tmp_path):
     """Where the default is nothing, the comment above shows a value: all of them together load."""
-    shown = re.findall(r"^# For example: ([A-Z_]+=.+)$", read(".env.example"), re.MULTILINE)
+    shown = re.findall(r"^# For example: ([A-Z0-9_]+=.+)$", read(".env.example"), re.MULTILINE)
     file = tmp_path / ".env"
     file.write_text("\n".join(shown))
     config = load_config({}, env_file=file)

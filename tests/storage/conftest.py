@@ -4,12 +4,14 @@ from pathlib import Path
 import pytest
 
 from photochanger.adapters.storage.store import ObjectStore
-from tests.support.stores import MAKERS, Bench
+from tests.support.s3 import own_place
+from tests.support.stores import MAKERS, Bench, location_of
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = MAKERS[request.param](str(tmp_path / "store"))
+    location = location_of(own_place()) if request.param == "s3" else str(tmp_path / "store")
+    bench = MAKERS[request.param](location)
     yield bench
     await bench.store.close()
 

@@ -23,9 +23,11 @@ class FaultyStore(LocalStore):
         super().__init__(root, clock=clock, links=LinkSigner(b"k" * 32, lambda: BASE_URL))
         self.broken: set[str] = set()
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], *, content_type: str) -> StoredObject:
-        broken = key.partition("/")[0] in self.broken
-        return await super().put(key, _failing(chunks) if broken else chunks, content_type=content_type)
+    async def put(
+        self, key: str, chunks: AsyncIterable[bytes], *, content_type: str, size_bytes: int | None = None
+    ) -> StoredObject:
+        given = _failing(chunks) if key.partition("/")[0] in self.broken else chunks
+        return await super().put(key, given, content_type=content_type, size_bytes=size_bytes)
 
 
 async def _failing(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

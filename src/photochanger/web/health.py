@@ -1,4 +1,7 @@
-"""`/livez`: the process serves. `/healthz`: what it needs can be reached. Reasons never hold a secret."""
+"""`/livez`: the process serves. `/healthz`: what it needs can be reached. Reasons never hold a secret.
+
+`/health/s3` looks at the bucket alone.
+"""
 
 import asyncio
 import math
@@ -39,9 +42,12 @@ class Finding(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
 
 
-def health_routes(checks: Mapping[str, Check], providers: Mapping[str, Check], clock: Clock) -> list[HTTPRouteHandler]:
+def health_routes(
+    checks: Mapping[str, Check], providers: Mapping[str, Check], clock: Clock, *, s3: Check | None = None
+) -> list[HTTPRouteHandler]:
     """A failed check fails the answer (503), a failed provider only degrades it."""
     look = _Look({**checks, **providers}, clock)
+    look_at_s3 = _Look({"s3": s3 or _nobody_asked}, clock)
 
     @route(
         "/livez",
@@ -69,7 +75,19 @@ def health_routes(checks: Mapping[str, Check], providers: Mapping[str, Check], c
             headers=headers,
         )
 
-    return [livez, healthz]
+    @get("/health/s3", operation_id="health_s3", tags=["operations"], opt={"access": "public"})
+    async def health_s3() -> Response[dict[str, Any]]:
+        finding = (await look_at_s3.findings())["s3"]
+        failed = finding.ok is False
+        headers = {"cache-control": "no-store", **({"retry-after": "5"} if failed else {})}
+        body = {"status": "failed" if failed else "ok", "checks": {"s3": finding}}
+        return Response(body, status_code=503 if failed else 200, headers=headers)
+
+    return [livez, healthz, health_s3]
+
+
+async def _nobody_asked() -> None:
+    raise NotConfigured
 
 
 class _Look:

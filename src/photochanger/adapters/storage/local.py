@@ -16,7 +16,8 @@ from photochanger.adapters.storage.folder import Folder, Upload
 from photochanger.adapters.storage.links import LinkSigner
 from photochanger.adapters.storage.names import checked_key
 from photochanger.adapters.storage.parts import regroup
-from photochanger.adapters.storage.store import ObjectMissing, OpenUpload, StorageUnavailable, StoredObject
+from photochanger.adapters.storage.probe import probe
+from photochanger.adapters.storage.store import OpenUpload, StorageUnavailable, StoredObject
 from photochanger.core.clock import Clock
 from photochanger.core.ids import new_id
 from photochanger.core.limits import KIB
@@ -51,7 +52,14 @@ class LocalStore:
         self._links = links
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], *, content_type: str) -> StoredObject:  # noqa: ARG002 – the row knows the type
+    async def put(
+        self,
+        key: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        content_type: str,  # noqa: ARG002 – the row knows the type
+        size_bytes: int | None = None,  # noqa: ARG002 – parts are small here
+    ) -> StoredObject:
         upload = Upload(self._folder, key, str(new_id(self._clock.now())))
         try:
             await self._thread(upload.begin)
@@ -102,18 +110,7 @@ class LocalStore:
         await self._thread(self._folder.abort, upload)
 
     async def check(self) -> None:
-        key = f"check/{new_id(self._clock.now())}-check.bin"
-        written = key.encode()
-        await self.put(key, _one(written), content_type="application/octet-stream")
-        try:
-            async with self.get(key) as chunks:
-                found = b"".join([chunk async for chunk in chunks])
-        except ObjectMissing:
-            raise StorageUnavailable("what was just written is gone: check the disk") from None
-        finally:
-            await self.delete(key)
-        if found != written:
-            raise StorageUnavailable("what was just written reads differently: check the disk")
+        await probe(self, self._clock.now(), "check the disk")
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
@@ -137,10 +134,6 @@ class LocalStore:
 
 def _take(walk: Iterator[StoredObject]) -> list[StoredObject]:
     return list(islice(walk, _LIST_BATCH))
-
-
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 def _reason(error: OSError) -> str:

@@ -19,3 +19,22 @@ async def regroup(chunks: AsyncIterable[bytes], size: int) -> AsyncGenerator[byt
         held += rest
     if held:
         yield bytes(held)
+
+
+async def refill(chunks: AsyncIterable[bytes], buffer: memoryview) -> AsyncGenerator[tuple[memoryview, bool], None]:
+    """The same bytes in parts that fill `buffer`, each valid until the next is asked for, and whether it is the last.
+
+    A part is given when a byte of the next one is there, so a stream of one part or less gives one, which is the last.
+    """
+    used = 0
+    async for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            if used == len(buffer):
+                yield buffer, False
+                used = 0
+            taken = min(len(rest), len(buffer) - used)
+            buffer[used : used + taken] = rest[:taken]
+            used += taken
+            rest = rest[taken:]
+    yield buffer[:used], True

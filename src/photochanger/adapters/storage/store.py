@@ -42,8 +42,13 @@ class ObjectStore(Protocol):
 
     name: str
 
-    async def put(self, key: str, chunks: AsyncIterable[bytes], *, content_type: str) -> StoredObject:
-        """Stores the stream whole or not at all: what `chunks` raises, and cancellation, aborts and is raised again."""
+    async def put(
+        self, key: str, chunks: AsyncIterable[bytes], *, content_type: str, size_bytes: int | None = None
+    ) -> StoredObject:
+        """Stores the stream whole or not at all: what `chunks` raises, and cancellation, aborts and is raised again.
+
+        `size_bytes`, where known, is what there is at most: a store needs no more memory than that.
+        """
         ...
 
     def get(

@@ -81,11 +81,12 @@ class IngestService:
         reader = await self._admit(post, slot, settings, limit_bytes)
         names = [variable.name for variable in slot.config.variables]
         fields = read_fields(reader.fields, post.query, names)
+        most = post.content_length
         await self._count(settings)
         try:
             photo = await IncomingPhoto.open(reader.file(), limit_bytes)
             object_key = self._media.new_key("source", slot.slot_id, photo.media_type)
-            await self._media.store.put(object_key, photo.chunks(), content_type=photo.media_type)
+            await self._media.store.put(object_key, photo.chunks(), content_type=photo.media_type, size_bytes=most)
         except Problem as problem:
             if problem.code in _REFUSED_BYTES:
                 await self._opening.record_refused(problem, post, slot, settings)

@@ -3,6 +3,7 @@
 import shutil
 import stat
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -15,6 +16,12 @@ from photochanger.features.maintenance.repository import database_time
 
 SKEW_MS = 500
 _LITTLE_DISK = 2 * GIB
+_STORE_ADVICE = MappingProxyType(
+    {
+        "local": "Check the data directory's owner and free space.",
+        "s3": "`photochanger storage check` looks closer.",
+    }
+)
 
 
 class Finding(Struct, frozen=True):
@@ -75,7 +82,7 @@ class Doctor:
         try:
             await self._store.check()
         except StorageUnavailable as problem:
-            advice = "Check the data directory's owner and free space."
+            advice = _STORE_ADVICE.get(self._store.name, "")
             return Finding("store", ok=False, says=problem.reason, advice=advice)
         return Finding("store", ok=True, says=f"{self._store.name}: writes, reads and deletes")
 

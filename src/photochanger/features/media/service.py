@@ -35,7 +35,7 @@ class MediaService:
     async def keep(self, kind: MediaKind, slot_id: str, file: File, *, variant: str = "") -> Media:
         """Stores the bytes and gives their row, which the caller adds in the unit of work that makes them visible."""
         key = self.new_key(kind, slot_id, file.media_type)
-        await self.store.put(key, _one(file.data), content_type=file.media_type)
+        await self.store.put(key, _one(file.data), content_type=file.media_type, size_bytes=len(file.data))
         return self.row(
             kind,
             key,
