@@ -99,7 +99,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
     try:
         await use_schema(parts.database.engine, assets("migrations"))
         await parts.imaging.start()
-        async with parts.maintenance.running():
+        async with parts.notices.running(), parts.maintenance.running():
             yield
             await parts.runner.drain()
     finally:

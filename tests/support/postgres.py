@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test run's own: Debian's where present, else the one from PyPI. Trusting, and careless of power cuts."""
+"""A PostgreSQL of the test run's own: Debian's where present, else PyPI's. Trusts everybody."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tests.support.ports import free_port
 
@@ -26,14 +27,15 @@ class Cluster:
     def __init__(self, folder: Path, binaries: Path) -> None:
         self._folder = folder
         self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._user: dict[str, object] = {}
+        self._process: subprocess.Popen[Any] | None = None
+        self._user: dict[str, Any] = {}
         if os.getuid() == 0:  # which PostgreSQL refuses
             self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             folder.chmod(0o755)
             shutil.chown(folder, "nobody", "nogroup")
         self._binaries = self._reachable(binaries)
-        self._run("initdb", "-D", folder / "data", "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        options = ["-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+        assert self._call("initdb", "-D", folder / "data", *options) == 0
 
     @property
     def port(self) -> int:
@@ -43,20 +45,15 @@ class Cluster:
         return f"postgresql://test@127.0.0.1:{self._port}/{database}"
 
     def start(self) -> None:
-        options = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+        careless = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+        settings = ("listen_addresses=127.0.0.1", "max_connections=200", *careless)
+        command = [self._binaries / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", self._port]
+        command += [word for setting in settings for word in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(self._binaries / "postgres", "-D", self._folder / "data", "-k", self._folder, "-p", str(self._port)),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", *options),
-                ],
-                stdout=log,
-                stderr=log,
-                **self._user,  # type: ignore[call-overload]
-            )
+            self._process = process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, **self._user)
         ends = time.monotonic() + _SECONDS
         while self._call("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)) != 0:
-            assert self._process.poll() is None, (self._folder / "log").read_text()
+            assert process.poll() is None, (self._folder / "log").read_text()
             assert time.monotonic() < ends, "PostgreSQL does not start"
             time.sleep(0.05)
 
@@ -67,17 +64,15 @@ class Cluster:
             process.send_signal(signal.SIGINT)
             process.wait(_SECONDS)
 
-    def _run(self, name: str, *arguments: object) -> None:
-        assert self._call(name, *arguments) == 0, name
-
     def _call(self, name: str, *arguments: object) -> int:
-        command = [self._binaries / name, *map(str, arguments)]
-        return subprocess.run(command, stdout=subprocess.DEVNULL, cwd=self._folder, check=False, **self._user).returncode  # type: ignore[call-overload,no-any-return]
+        command = [str(self._binaries / name), *map(str, arguments)]
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, cwd=self._folder, check=False, **self._user)
+        return int(ended.returncode)
 
     def _reachable(self, binaries: Path) -> Path:
         """Where the other user can run them: not in a home that is closed to it."""
         with suppress(PermissionError):
-            subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, **self._user)  # type: ignore[call-overload]
+            subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, **self._user)
             return binaries
         package = binaries.parents[1]
         for name in (package.name, package.name + ".libs"):

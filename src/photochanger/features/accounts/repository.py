@@ -111,7 +111,8 @@ class LoginFailureRepository:
     async def add(self, failure: LoginFailure) -> None:
         """Also forgets everybody's failures that matter no more."""
         over = select(LoginFailure.id).where(LoginFailure.failed_at <= failure.failed_at - MEMORY)
-        await self._session.execute(delete(LoginFailure).where(LoginFailure.id.in_(over.with_for_update(skip_locked=True))))
+        free = over.with_for_update(skip_locked=True)
+        await self._session.execute(delete(LoginFailure).where(LoginFailure.id.in_(free)))
         self._session.add(failure)
 
     async def clear(self, subject: str, address: str) -> None:

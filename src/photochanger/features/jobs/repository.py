@@ -88,7 +88,8 @@ class JobRepository:
 
     async def release_claims(self, job_id: UUID) -> None:
         own = select(JobClaim.value).where(JobClaim.job_id == job_id)
-        await self._session.execute(own.order_by(JobClaim.kind.desc()).with_for_update())  # as `claim_or_join` takes them
+        in_order = own.order_by(JobClaim.kind.desc())  # as `claim_or_join` takes them
+        await self._session.execute(in_order.with_for_update())
         await self._session.execute(delete(JobClaim).where(JobClaim.job_id == job_id))
 
     async def delete_dead_claims(self, now: datetime) -> None:
