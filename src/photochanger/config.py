@@ -119,7 +119,7 @@ class Config(BaseSettings):
     )
     database_url: Annotated[str, AfterValidator(_database)] = _variable(
         "DATABASE_URL",
-        "The database; without it, the file `photochanger.db` in the data directory",
+        "A PostgreSQL, like `postgresql://USER:PASSWORD@HOST/NAME`; without it, a file in the data directory",
         must="like postgresql://USER:PASSWORD@HOST/NAME (`?sslmode=` may follow), or a file like "
         "sqlite+aiosqlite:////srv/photochanger/photochanger.db",
         secret=True,

@@ -72,7 +72,8 @@ async def product(
         "RATE_LIMIT_INGEST_BURST": "1000",
     }
     async with running_product(tmp_path / "data", shared_imaging, providers=(driver,), environ=environ) as product:
-        await product.change_slot(chain=[step()], max_concurrency=100)
+        await product.change_slot(chain=[step()], max_concurrency=64)
+        await product.change_settings(provider_concurrency={"fake": 64})
         yield product
         proxy.release()
 

@@ -15,7 +15,7 @@ from photochanger.adapters.db.engine import CONNECT_SECONDS
 _CHANNEL = "photochanger"
 _MOST = 1_000
 """Notices that wait to be sent; more are lost, as they may be."""
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 """How often a connection that says nothing is asked whether it still lives."""
 _AGAIN_SECONDS = 1.0
 _FLUSH_SECONDS = 0.5

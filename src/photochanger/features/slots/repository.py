@@ -16,7 +16,8 @@ class SlotRepository:
         await lock(self._session, "slots")
 
     async def find(self, slot_id: str) -> Slot | None:
-        return await self._session.get(Slot, slot_id)
+        """A name with a NUL is nobody's; PostgreSQL refuses to look for it."""
+        return None if "\0" in slot_id else await self._session.get(Slot, slot_id)
 
     async def list_page(self, *, after: str = "", limit: int | None = None) -> list[Slot]:
         found = select(Slot).where(Slot.slot_id > after).order_by(Slot.slot_id).limit(limit)
