@@ -5,14 +5,14 @@ from alembic import context
 from photochanger.adapters.db.registry import compare_type, metadata
 
 connection = context.config.attributes["connection"]
+is_embedded = connection.dialect.name == "sqlite"
 context.configure(
     connection=connection,
     target_metadata=metadata,
     compare_type=compare_type,
     compare_server_default=True,
-    render_as_batch=connection.dialect.name == "sqlite",
-    transaction_per_migration=False,
+    render_as_batch=is_embedded,
+    transaction_per_migration=not is_embedded,  # an index made concurrently stands in no transaction
 )
-if connection.dialect.name == "postgresql":
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

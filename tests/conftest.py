@@ -4,12 +4,16 @@ import io
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from photochanger.web.log import configure
 from tests.support.canary import leaks
+from tests.support.database import databases
+from tests.support.postgres import running_cluster
 from tests.support.product import Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server
 
@@ -27,6 +31,32 @@ def pytest_configure(config: pytest.Config) -> None:
         running.__exit__(None, None, None)
 
     config.add_cleanup(stop)
+
+_CLUSTER = pytest.StashKey[ExitStack]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One cluster for the run: started by the process that starts the workers, which tells them where it is."""
+    config.stash[_CLUSTER] = ExitStack()
+    given = getattr(config, "workerinput", None)
+    if given is not None:
+        databases.server = given["database_server"]
+    elif config.getoption("database") == "postgresql":
+        cluster = config.stash[_CLUSTER].enter_context(running_cluster())
+        databases.server = cluster.url().replace("postgresql:", "postgresql+asyncpg:").removesuffix("/postgres")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_CLUSTER].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["database_server"] = databases.server
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.di import Provide
 
-from photochanger.adapters.db.migrate import migrate
+from photochanger.adapters.db.migrate import use_schema
 from photochanger.adapters.providers.driver import Driver, ProviderError
 from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
 from photochanger.assembly import Parts
@@ -98,9 +98,9 @@ def serve_parts(parts: Parts) -> Litestar:
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Everything that lives as long as the application: schema first, then the workers, then maintenance."""
     try:
-        await migrate(parts.database.engine, assets("migrations"))
+        await use_schema(parts.database.engine, assets("migrations"))
         await parts.imaging.start()
-        async with parts.maintenance.running():
+        async with parts.notices.running(), parts.maintenance.running():
             yield
             await parts.runner.drain()
     finally:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.places import Places
+from photochanger.adapters.coordination.postgres_notices import PostgresNotices
 from photochanger.adapters.coordination.rate import Rates
 from photochanger.adapters.credentials_file import CredentialsFile
 from photochanger.adapters.db.engine import create_engine
@@ -91,7 +92,7 @@ class Parts:
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
         self.places = Places()
-        self.notices = Notices()
+        self.notices = _notices(self.database)
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
         self.credentials_file = CredentialsFile(config.runtime_credentials_file)
@@ -270,6 +271,10 @@ def s3_settings(config: Config) -> S3Settings:
         presign_seconds=config.media_presigned_expires_seconds,
         budget_bytes=config.s3_upload_memory_mb * MIB,
     )
+
+
+def _notices(database: Database) -> Notices:
+    return Notices() if database.engine.dialect.name == "sqlite" else PostgresNotices(database.engine)
 
 
 def _defaults(config: Config, cores: int) -> Settings:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from photochanger.adapters.credentials_file import CredentialsFile, CredentialsFileBroken
+from photochanger.adapters.db.migrate import SchemaBehind, use_schema
 from photochanger.adapters.db.migrate import migrate as migrate_database
 from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.secrets import SecretUnusable
@@ -29,6 +31,7 @@ from photochanger.web.log import configure
 from photochanger.web.server import run
 
 T = TypeVar("T")
+Prepare = Callable[[AsyncEngine, Path], Awaitable[None]]
 OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
 SYSLOG = "/dev/log"
 
@@ -62,7 +65,7 @@ def serve(host: str, port: int) -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database's schema to the newest version."""
-    _run(_nothing)
+    _run(_nothing, prepare=migrate_database)
     click.echo("The schema is up to date.")
 
 
@@ -178,7 +181,7 @@ def reconcile() -> None:
 @main.command()
 def doctor() -> None:
     """Look at everything the product stands on, and say what to do."""
-    findings = _run(lambda parts: parts.doctor.examine(), migrates=False)
+    findings = _run(lambda parts: parts.doctor.examine(), prepare=None)
     for finding in findings:
         _tell_finding(finding)
     sys.exit(OK if all(finding.ok for finding in findings) else PROBLEMS)
@@ -229,15 +232,15 @@ def _config() -> Config:
     return config
 
 
-def _run(work: Callable[[Parts], Awaitable[T]], *, migrates: bool = True) -> T:
+def _run(work: Callable[[Parts], Awaitable[T]], *, prepare: Prepare | None = use_schema) -> T:
     """Does `work` with the product's services on an up-to-date schema; a problem becomes one line and exit code 2."""
     config = _config()
 
     async def with_parts() -> T:
         parts = Parts(config)
         try:
-            if migrates:
-                await migrate_database(parts.database.engine, assets("migrations"))
+            if prepare is not None:
+                await prepare(parts.database.engine, assets("migrations"))
             return await work(parts)
         finally:
             await parts.close()
@@ -249,12 +252,12 @@ def _run(work: Callable[[Parts], Awaitable[T]], *, migrates: bool = True) -> T:
         if isinstance(problem, DatabaseUnavailable | StorageUnavailable):
             _fail(f"{problem.title}: {problem.reason}. `photochanger doctor` says what to do.")
         _fail("; ".join(mistakes) or problem.detail)
-    except (SecretUnusable, CredentialsFileBroken) as reason:
+    except (SecretUnusable, CredentialsFileBroken, SchemaBehind) as reason:
         _fail(str(reason))
 
 
 async def _nothing(_: Parts) -> None:
-    """Migrating is what `_run` does first anyway."""
+    """Preparing the database is what `_run` does first anyway."""
 
 
 def _password() -> str:

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from photochanger.adapters.storage.names import checked_prefix
 
@@ -23,6 +24,8 @@ Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_DATABASE_OPTIONS = {"sslmode": "ssl", "ssl": "ssl", "host": "host"}
+"""What may follow `?`, and asyncpg's word for it."""
 _SIGNING_KEY_BYTES = 32
 _TOKEN_CHARACTERS = 16
 
@@ -53,11 +56,19 @@ def _origin(text: str) -> str:
     return f"{scheme}://{host}{suffix}"
 
 
-def _sqlite(text: str) -> str:
-    found = re.fullmatch(r"sqlite(?:\+aiosqlite)?:///(?!:memory:)([^?]+)", text)
-    if not found:
+def _database(text: str) -> str:
+    """The address with the driver that is used."""
+    if found := re.fullmatch(r"sqlite(?:\+aiosqlite)?:///(?!:memory:)([^?]+)", text):
+        return f"sqlite+aiosqlite:///{found[1]}"
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError from None
+    is_known = url.drivername in {"postgresql", "postgresql+asyncpg"} and url.query.keys() <= _DATABASE_OPTIONS.keys()
+    if not is_known or not url.database:
         raise ValueError
-    return f"sqlite+aiosqlite:///{found[1]}"
+    query = {_DATABASE_OPTIONS[name]: value for name, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
 
 
 def _database_in(values: dict[str, Any]) -> str:
@@ -142,10 +153,11 @@ class Config(BaseSettings):
         default=Path("data"),
         validate_default=True,
     )
-    database_url: Annotated[str, AfterValidator(_sqlite)] = _variable(
+    database_url: Annotated[str, AfterValidator(_database)] = _variable(
         "DATABASE_URL",
-        "The database; without it, the file `photochanger.db` in the data directory",
-        must="a file, like sqlite+aiosqlite:////srv/photochanger/photochanger.db (no other database is supported yet)",
+        "A PostgreSQL, like `postgresql://USER:PASSWORD@HOST/NAME`; without it, a file in the data directory",
+        must="like postgresql://USER:PASSWORD@HOST/NAME (`?sslmode=` may follow), or a file like "
+        "sqlite+aiosqlite:////srv/photochanger/photochanger.db",
         secret=True,
         default_factory=_database_in,
     )

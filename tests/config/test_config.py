@@ -132,9 +132,28 @@ def test_a_sqlite_address_gets_the_async_driver(given):
     assert load(DATABASE_URL=given).database_url == "sqlite+aiosqlite:////srv/p.db"
 
 
-@pytest.mark.parametrize("given", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "mysql://db/photos", "photos.db"])
-def test_a_database_that_is_no_sqlite_file_is_refused(given):
-    assert "no other database is supported yet" in mistakes(DATABASE_URL=given)[0]
+@pytest.mark.parametrize("given", ["postgresql://me:pa%40ss@db:5433/p", "postgresql+asyncpg://me:pa%40ss@db:5433/p"])
+def test_a_postgresql_address_gets_the_async_driver(given):
+    assert load(DATABASE_URL=given).database_url == "postgresql+asyncpg://me:pa%40ss@db:5433/p"
+    assert load(DATABASE_URL=given + "?sslmode=require").database_url.endswith("/p?ssl=require")
+    assert "pa%40ss" not in repr(load(DATABASE_URL=given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "mysql://db/photos",
+        "photos.db",
+        "postgresql://db",
+        "postgresql+psycopg://db/p",
+        "postgresql://db/p?x=1",
+    ],
+)
+def test_a_database_of_another_kind_is_refused(given):
+    assert "it must be like postgresql://" in mistakes(DATABASE_URL=given)[0]
 
 
 def test_proxies_are_addresses_and_networks():

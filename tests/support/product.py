@@ -18,6 +18,7 @@ from photochanger.assets import assets
 from photochanger.config import load_config
 from photochanger.features.audit.schemas import Actor
 from tests.support.clock import FakeClock
+from tests.support.database import databases
 
 SLOT_PASSWORD = "slot pass-wörd 1"
 ADMIN_PASSWORD = "admin pass-wörd 1"
@@ -116,7 +117,9 @@ async def running_product(
 ) -> AsyncIterator[Product]:
     """Migrated, `slot-001` with a password, an administrator signed in."""
     clock = clock or FakeClock()
-    config = load_config({"PHOTOCHANGER_DATA_DIR": str(data_dir), **(environ or {})}, env_file=None)
+    url = await databases.url(data_dir / "photochanger.db")
+    given = {"PHOTOCHANGER_DATA_DIR": str(data_dir), "DATABASE_URL": url, **(environ or {})}
+    config = load_config(given, env_file=None)
     parts = Parts(config, store=store, providers=providers, clock=clock, imaging=imaging)
     await migrate(parts.database.engine, assets("migrations"))
     app = serve_parts(parts)

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class Notices:
@@ -11,6 +11,11 @@ class Notices:
 
     def __init__(self) -> None:
         self._listening: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While the block lasts, notices also come from and go to other processes, where there can be any."""
+        yield
 
     def publish(self, topic: str) -> None:
         for event in self._listening.get(topic, ()):

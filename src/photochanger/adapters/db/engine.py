@@ -1,6 +1,10 @@
-"""One engine for one database. SQLite is the embedded default; nothing here may promise what PostgreSQL cannot keep."""
+"""One engine for one database: SQLite is the embedded default, PostgreSQL serves several processes.
 
-from sqlalchemy import Connection, event, make_url
+Nothing here may promise for one what the other cannot keep.
+"""
+
+import asyncpg
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -9,14 +13,33 @@ POOL_SIZE = 10
 POOL_WAIT_SECONDS = 2.0
 WRITE_WAIT_SECONDS = 2.3
 """For the lock in this process and the one in the file together: a writer knows within 2.5 s."""
+CONNECT_SECONDS = 2.0
+_GOODBYE_SECONDS = 0.1
+_SERVER_SETTINGS = {
+    "application_name": "photochanger",
+    "statement_timeout": "2000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",  # units of work are short: whoever idles in one is dead
+    "TimeZone": "UTC",
+    "jit": "off",  # it costs more than any of our statements
+}
 
 
-def create_engine(url: str) -> AsyncEngine:
-    if make_url(url).get_backend_name() != "sqlite":
-        raise ValueError("only SQLite is supported")
+def create_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(parsed, pool_size)
+        case "postgresql":
+            return _postgresql(parsed, pool_size)
+        case _:
+            raise ValueError("only SQLite and PostgreSQL are supported")
+
+
+def _sqlite(url: URL, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
-        pool_size=POOL_SIZE,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         connect_args={"isolation_level": None},  # SQLAlchemy alone says BEGIN, see _begin
@@ -24,6 +47,27 @@ def create_engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _on_connect)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _postgresql(url: URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_pre_ping=True,  # a restarted database costs nobody an answer
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "server_settings": _SERVER_SETTINGS,
+            "connection_class": _Connection,
+        },
+    )
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 – the library's signature
+        """Whoever waits for a database that is gone does not also wait for its goodbye."""
+        await super().close(timeout=_GOODBYE_SECONDS if timeout is None else min(timeout, _GOODBYE_SECONDS))
 
 
 def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,5 +1,6 @@
 """Brings a database's schema to the newest migration, or says whether it is there."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,22 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from photochanger.adapters.db.session import translated
 
 HEAD, BASE = "head", "base"
 MIGRATE_WAIT_SECONDS = 30.0
 """For another process that migrates or writes."""
+_POLL_SECONDS = 0.1
+_TURN = 7_046_029_254
+"""The advisory lock of whoever migrates."""
+
+
+class SchemaBehind(Exception):  # noqa: N818 – a finding, not a fault of the program
+    def __init__(self) -> None:
+        super().__init__("The database's schema is not the one of this version. Run `photochanger migrate` first.")
 
 
 def _scripts(folder: Path) -> ScriptDirectory:
@@ -23,8 +32,16 @@ def _scripts(folder: Path) -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
+async def use_schema(engine: AsyncEngine, folder: Path) -> None:
+    """Migrates the embedded database; raises SchemaBehind for one that several processes share."""
+    if engine.dialect.name == "sqlite":
+        await migrate(engine, folder)
+    elif not await is_current(engine, folder):
+        raise SchemaBehind
+
+
 async def migrate(engine: AsyncEngine, folder: Path, *, to: str = HEAD) -> None:
-    """Runs the migrations in one transaction that holds the write lock, so that two processes cannot both do it."""
+    """Runs the migrations; two processes cannot both do it."""
     scripts = _scripts(folder)
 
     def run(connection: Connection) -> None:
@@ -38,8 +55,30 @@ async def migrate(engine: AsyncEngine, folder: Path, *, to: str = HEAD) -> None:
             scripts.run_env()
 
     with translated():
-        async with engine.execution_options(write_within=MIGRATE_WAIT_SECONDS).begin() as connection:
-            await connection.run_sync(run)
+        if engine.dialect.name == "sqlite":  # one transaction, which holds the write lock
+            async with engine.execution_options(write_within=MIGRATE_WAIT_SECONDS).begin() as connection:
+                await connection.run_sync(run)
+            return
+        async with engine.connect() as connection:
+            try:
+                await _take_turn(connection)
+                await connection.run_sync(run)
+            finally:
+                await connection.invalidate()  # with its lock and its settings
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Asks again and again: who waits in a statement keeps an index from being made concurrently."""
+    await connection.execute(text("SET statement_timeout = 0"))
+    await connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+    await connection.execute(text("SET lock_timeout = '5s'"))
+    async with asyncio.timeout(MIGRATE_WAIT_SECONDS):
+        while True:
+            is_ours = await connection.scalar(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _TURN})
+            await connection.commit()
+            if is_ours:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def is_current(engine: AsyncEngine, folder: Path) -> bool:

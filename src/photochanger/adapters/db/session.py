@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -12,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from photochanger.adapters.db.engine import WRITE_WAIT_SECONDS
 from photochanger.core.clock import SystemClock
 from photochanger.core.errors import Problem
+
+UNIT_SECONDS = 2.3
+"""For a unit of work on a database server, from asking for a connection to the commit's answer: 503 within 2.5 s."""
 
 _REAL = SystemClock()
 """The database's own locks wait in real time, whatever a test's clock says."""
@@ -31,18 +35,21 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         # SQLite has one writer at a time: waiting for it here costs no connection that a reader could use.
-        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        is_embedded = engine.dialect.name == "sqlite"
+        self._turn = asyncio.Lock() if is_embedded else nullcontext()
+        self._seconds = None if is_embedded else UNIT_SECONDS
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         with translated():
-            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            async with asyncio.timeout(self._seconds), AsyncSession(self.engine, expire_on_commit=False) as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         async with AsyncExitStack() as stack:
             stack.enter_context(translated())
+            await stack.enter_async_context(asyncio.timeout(self._seconds))
             began = _REAL.monotonic()
             async with asyncio.timeout(WRITE_WAIT_SECONDS):
                 await stack.enter_async_context(self._turn)
@@ -63,11 +70,15 @@ def translated() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
+    except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    """What the driver says of it: SQLite's own words hold no address and no data."""
-    original = getattr(error, "orig", None)
-    return f"{type(original).__name__}: {original}" if isinstance(original, sqlite3.Error) else type(error).__name__
+    """What the driver says of it: SQLite's own words hold no address and no data, PostgreSQL's may."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, sqlite3.Error):
+        return f"{type(original).__name__}: {original}"
+    if isinstance(original, TimeoutError):
+        return "no answer in time"
+    return type(original.__cause__ or original).__name__

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Table, inspect
+from sqlalchemy import Table, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,3 +15,12 @@ def insert_for(session: AsyncSession, model: type[Base]) -> Any:
     assert isinstance(table, Table)  # noqa: S101 – our models are tables
     backend = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return backend.insert(table)
+
+
+async def lock(session: AsyncSession, *names: str) -> None:
+    """Holds the lock of that name until the unit of work ends, for what has no row to lock yet.
+
+    On SQLite a unit of work that writes is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("\n".join(names), 0))))

@@ -19,6 +19,7 @@ ORIGIN = "file"
 async def follow(session: AsyncSession, clock: Clock, wanted: Sequence[FileAccount]) -> None:
     """Part of the caller's unit of work. Doing it again with the same accounts changes nothing."""
     accounts = AccountRepository(session)
+    await accounts.lock_file_accounts()
     names = {account.username.casefold() for account in wanted}
     for account in await accounts.list_all(origin=ORIGIN):
         if account.username_folded not in names and account.disabled_at is None:
@@ -26,7 +27,7 @@ async def follow(session: AsyncSession, clock: Clock, wanted: Sequence[FileAccou
             await SessionRepository(session).revoke_all(account.id, now)
             await record(session, clock, Actor.system(), "account.disabled", account.username, {"origin": ORIGIN})
     for each in wanted:
-        existing = await accounts.find_similar(each.username)
+        existing = await accounts.find_similar(each.username, lock=True)
         if existing is None:
             await accounts.add(_new(each, clock.now()))
             detail = {"origin": ORIGIN, "role": each.role}

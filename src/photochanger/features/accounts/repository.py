@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
+from photochanger.adapters.db.statements import lock as lock_name
 from photochanger.features.accounts.lockout import FAILURES, MEMORY
 from photochanger.features.accounts.models import Account, LoginFailure, Session
 
@@ -16,20 +17,25 @@ class AccountRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find(self, username: str) -> Account | None:
-        """Compared exactly, also where the database's collation would not."""
-        found = await self.find_similar(username)
+    async def find(self, username: str, *, lock: bool = False) -> Account | None:
+        """Compared exactly, also where the database's collation would not. `lock`: nobody else changes it meanwhile."""
+        found = await self.find_similar(username, lock=lock)
         return found if found is not None and found.username == username else None
 
-    async def find_similar(self, username: str) -> Account | None:
+    async def find_similar(self, username: str, *, lock: bool = False) -> Account | None:
         """The account whose name differs at most in upper and lower case."""
-        return await self._session.scalar(select(Account).where(Account.username_folded == username.casefold()))
+        found = select(Account).where(Account.username_folded == username.casefold())
+        return await self._session.scalar(found.with_for_update() if lock else found)
 
     async def list_all(self, *, origin: str | None = None) -> Sequence[Account]:
         found = select(Account).order_by(Account.username_folded)
         if origin is not None:
             found = found.where(Account.origin == origin)
         return (await self._session.scalars(found)).all()
+
+    async def lock_file_accounts(self) -> None:
+        """One process at a time follows the credentials file."""
+        await lock_name(self._session, "credentials file")
 
     async def has_any(self) -> bool:
         return bool(await self._session.scalar(select(exists().select_from(Account))))
@@ -76,12 +82,17 @@ class SessionRepository:
         )
 
     async def delete_expired(self, before: datetime) -> None:
-        await self._session.execute(delete(Session).where(Session.expires_at < before))
+        found = select(Session.jti).where(Session.expires_at < before).with_for_update(skip_locked=True)
+        await self._session.execute(delete(Session).where(Session.jti.in_(found)))
 
 
 class LoginFailureRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+
+    async def lock(self, subject: str, address: str) -> None:
+        """One judgement of the pair at a time."""
+        await lock_name(self._session, "login", subject, address)
 
     async def list_times(self, subject: str, address: str, now: datetime) -> Sequence[datetime]:
         """The newest failures of the pair that can still matter, newest first."""
@@ -99,7 +110,9 @@ class LoginFailureRepository:
 
     async def add(self, failure: LoginFailure) -> None:
         """Also forgets everybody's failures that matter no more."""
-        await self._session.execute(delete(LoginFailure).where(LoginFailure.failed_at <= failure.failed_at - MEMORY))
+        over = select(LoginFailure.id).where(LoginFailure.failed_at <= failure.failed_at - MEMORY)
+        free = over.with_for_update(skip_locked=True)
+        await self._session.execute(delete(LoginFailure).where(LoginFailure.id.in_(free)))
         self._session.add(failure)
 
     async def clear(self, subject: str, address: str) -> None:

@@ -53,6 +53,7 @@ class AccountService:
             account = await AccountRepository(session).find(username) if _is_name(username) else None
         is_right = await self._is_right(account, password)
         async with self._database.write() as session:
+            await LoginFailureRepository(session).lock(subject, address)
             await self._refuse_locked(session, subject, address)
             token = await self._open(session, account, address) if account is not None and is_right else None
             if token is None:
@@ -102,7 +103,7 @@ class AccountService:
         password_hash = await self._passwords.hash(password)
         async with self._database.write() as session:
             accounts = AccountRepository(session)
-            existing = await accounts.find_similar(username)
+            existing = await accounts.find_similar(username, lock=True)
             if existing is not None and existing.disabled_at is None:
                 raise invalid("username", f"is taken by {existing.username}")
             account = existing or Account(id=new_id(self._clock.now()), created_at=self._clock.now())
@@ -161,7 +162,7 @@ class AccountService:
     async def _open(self, session: AsyncSession, verified: Account, address: str) -> Token | None:
         """A session, unless the account changed while its password was verified."""
         now = self._clock.now()
-        account = await AccountRepository(session).find(verified.username)
+        account = await AccountRepository(session).find(verified.username, lock=True)
         if account is None or account.disabled_at or account.password_hash != verified.password_hash:
             return None
         sessions = SessionRepository(session)
@@ -191,7 +192,7 @@ class AccountService:
             await record(session, self._clock, actor, "login.locked", name, {"failures": FAILURES})
 
     async def _editable(self, session: AsyncSession, username: str) -> Account:
-        account = await AccountRepository(session).find(username) if _is_name(username) else None
+        account = await AccountRepository(session).find(username, lock=True) if _is_name(username) else None
         if account is None:
             raise Problem("not-found", "There is no account of that name.")
         if account.origin == ORIGIN:

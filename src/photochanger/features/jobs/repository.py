@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -15,8 +15,9 @@ class JobRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find(self, job_id: UUID) -> Job | None:
-        return await self._session.get(Job, job_id)
+    async def find(self, job_id: UUID, *, lock: bool = False) -> Job | None:
+        """`lock`: nobody else changes it until the unit of work ends."""
+        return await self._session.get(Job, job_id, with_for_update=lock or None)
 
     def add(self, job: Job) -> None:
         self._session.add(job)
@@ -59,10 +60,13 @@ class JobRepository:
         removed = update(Job).where(Job.slot_id == slot_id, *live).values(removed_at=now).returning(Job.id)
         return len((await self._session.scalars(removed)).all())
 
-    async def list_abandoned(self, dead_runners: list[str], *, now: datetime, grace: timedelta) -> list[Job]:
+    async def list_abandoned(
+        self, dead_runners: list[str], *, now: datetime, grace: timedelta, limit: int
+    ) -> list[Job]:
         """Running jobs whose process is dead, or whose deadline passed long ago."""
         abandoned = or_(Job.runner_id.in_(dead_runners), Job.deadline_at < now - grace)
-        return list(await self._session.scalars(select(Job).where(Job.status == "processing", abandoned)))
+        found = select(Job).where(Job.status == "processing", abandoned).limit(limit)
+        return list(await self._session.scalars(found.with_for_update(skip_locked=True)))
 
     async def claim(self, slot_id: str, kind: str, value: str, *, job_id: UUID, expires_at: datetime | None) -> bool:
         """Makes the claim; False where somebody has it."""
@@ -83,6 +87,9 @@ class JobRepository:
         )
 
     async def release_claims(self, job_id: UUID) -> None:
+        own = select(JobClaim.value).where(JobClaim.job_id == job_id)
+        in_order = own.order_by(JobClaim.kind.desc())  # as `claim_or_join` takes them
+        await self._session.execute(in_order.with_for_update())
         await self._session.execute(delete(JobClaim).where(JobClaim.job_id == job_id))
 
     async def delete_dead_claims(self, now: datetime) -> None:
@@ -93,7 +100,9 @@ class JobRepository:
             and_(JobClaim.expires_at <= now, JobClaim.job_id.in_(ended)),
             and_(JobClaim.expires_at.is_(None), JobClaim.job_id.in_(over)),
         )
-        await self._session.execute(delete(JobClaim).where(is_dead))
+        key = tuple_(JobClaim.slot_id, JobClaim.kind, JobClaim.value)
+        dead = select(JobClaim.slot_id, JobClaim.kind, JobClaim.value).where(is_dead)
+        await self._session.execute(delete(JobClaim).where(key.in_(dead.with_for_update(skip_locked=True))))
 
     def begin_attempt(self, attempt: Attempt) -> None:
         self._session.add(attempt)

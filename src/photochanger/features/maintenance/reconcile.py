@@ -25,6 +25,7 @@ JOB_GRACE = timedelta(seconds=30)
 UPLOAD_GRACE = timedelta(minutes=3)
 OBJECT_GRACE = timedelta(hours=1)
 _BATCH = 500
+_CLOSED_AT_ONCE = 100
 
 log = structlog.get_logger()
 
@@ -73,11 +74,15 @@ class Reconciler:
         await self._close_jobs(await self._runners.list_dead(), Reconciled())
 
     async def _close_jobs(self, dead: list[str], done: Reconciled) -> None:
+        while await self._close_some_jobs(dead, done) == _CLOSED_AT_ONCE:
+            pass
+
+    async def _close_some_jobs(self, dead: list[str], done: Reconciled) -> int:
         now = self._clock.now()
         interrupted = PROBLEMS["interrupted"]
         async with self._database.write() as session:
             jobs = jobs_in(session)
-            closed = await jobs.list_abandoned(dead, now=now, grace=JOB_GRACE)
+            closed = await jobs.list_abandoned(dead, now=now, grace=JOB_GRACE, limit=_CLOSED_AT_ONCE)
             for job in closed:
                 duration_ms = max(0, round((now - job.received_at).total_seconds() * 1000))
                 values = {
@@ -93,6 +98,7 @@ class Reconciler:
             await jobs.delete_dead_claims(now)
         for job in closed:
             self._notices.publish(f"job:{job.id}")
+        return len(closed)
 
     async def _abort_uploads(self, dead: list[str], done: Reconciled) -> None:
         now = self._clock.now()

@@ -67,12 +67,15 @@ class MediaRepository:
 
     async def mark_evicted(self, media_ids: Sequence[UUID], now: datetime) -> set[UUID]:
         """Those that were not marked yet."""
-        marked = update(Media).where(Media.id.in_(media_ids), Media.evicted_at.is_(None)).values(evicted_at=now)
+        left = select(Media.id).where(Media.id.in_(media_ids), Media.evicted_at.is_(None))
+        locked = left.order_by(Media.id).with_for_update()  # in one order: two sweeps never wait for each other
+        marked = update(Media).where(Media.id.in_(locked), Media.evicted_at.is_(None)).values(evicted_at=now)
         return set(await self._session.scalars(marked.returning(Media.id)))
 
     async def expire_slot(self, slot_id: str, now: datetime) -> None:
-        """Makes everything of a slot due, but of its running jobs."""
-        ended = select(Job.id).where(Job.slot_id == slot_id, Job.status != "processing")
+        """Makes everything of a slot due, but of its running jobs, and of one that ended a moment ago."""
+        is_over = or_(Job.outcome.is_(None), Job.removed_at.is_not(None), Job.expires_at <= now)
+        ended = select(Job.id).where(Job.slot_id == slot_id, Job.status != "processing", is_over)
         await self._session.execute(
             update(Media).where(Media.job_id.in_(ended), Media.evicted_at.is_(None)).values(expires_at=now)
         )

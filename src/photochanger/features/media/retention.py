@@ -162,7 +162,7 @@ class Retention:
         return failed
 
     async def _find(self, session: AsyncSession, job_id: UUID) -> Job:
-        job = await jobs_in(session).find(job_id)
+        job = await jobs_in(session).find(job_id, lock=True)
         if job is None:
             raise Problem("job-not-found")
         return job

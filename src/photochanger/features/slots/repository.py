@@ -3,6 +3,7 @@
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from photochanger.adapters.db.statements import lock
 from photochanger.features.slots.models import Slot, SlotVersion
 
 
@@ -10,8 +11,13 @@ class SlotRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
+    async def lock(self) -> None:
+        """One change at a time: what is true of all slots together stays true."""
+        await lock(self._session, "slots")
+
     async def find(self, slot_id: str) -> Slot | None:
-        return await self._session.get(Slot, slot_id)
+        """A name with a NUL is nobody's; PostgreSQL refuses to look for it."""
+        return None if "\0" in slot_id else await self._session.get(Slot, slot_id)
 
     async def list_page(self, *, after: str = "", limit: int | None = None) -> list[Slot]:
         found = select(Slot).where(Slot.slot_id > after).order_by(Slot.slot_id).limit(limit)

@@ -112,6 +112,7 @@ class SlotService:
         after = await self._changed(before, change, actor, mistakes)
         async with self._database.write() as session:
             slots = SlotRepository(session)
+            await slots.lock()
             if change.version == before.version and await slots.replace(row_of(after), version=before.version):
                 await _refuse_loop(slots, after)  # again: another slot may have been changed meanwhile
                 await record(session, self._clock, actor, "slot.changed", slot_id, {"members": change.named})
@@ -126,6 +127,7 @@ class SlotService:
         maximum = (await self._settings.current()).max_slots
         async with self._database.write() as session:
             slots = SlotRepository(session)
+            await slots.lock()
             taken = await slots.list_ids()
             if len(taken) >= maximum:
                 raise Problem(
