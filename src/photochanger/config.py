@@ -199,8 +199,8 @@ class Config(BaseSettings):
 def load_config(environ: Mapping[str, str] | None = None, *, env_file: str | Path | None = ".env") -> Config:
     """The settings of the environment, then of `env_file`, then of secret files, then the defaults.
 
-    Empty values count as absent, empty secret files do not. A secret file is named like its variable and lies in the folder that systemd and
-    our image call `CREDENTIALS_DIRECTORY`.
+    Empty values count as absent, empty secret files do not. A secret file is named like its variable and lies in the
+    folder that systemd and our image call `CREDENTIALS_DIRECTORY`.
     """
     environ = os.environ if environ is None else environ
     folder = environ.get("CREDENTIALS_DIRECTORY")
