@@ -125,7 +125,9 @@ class Parts:
 
     @cached_property
     def accounts(self) -> AccountService:
-        return AccountService(self.database, self.clock, self.passwords, self._signing_key, self.credentials_file)
+        previous = self.config.jwt_signing_key_previous
+        keys = [self._signing_key, *([previous.get_secret_value().encode()] if previous else [])]
+        return AccountService(self.database, self.clock, self.passwords, keys, self.credentials_file)
 
     @cached_property
     def audit(self) -> AuditService:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -211,6 +211,12 @@ class Config(BaseSettings):
         must=f"at least {_SIGNING_KEY_BYTES} bytes long",
         secret=True,
     )
+    jwt_signing_key_previous: Annotated[SecretStr, AfterValidator(_signing_key)] | None = _variable(
+        "JWT_SIGNING_KEY_PREVIOUS",
+        "A second key whose sessions are accepted while the signing key is exchanged; it signs nothing",
+        must=f"at least {_SIGNING_KEY_BYTES} bytes long",
+        secret=True,
+    )
     runtime_credentials_file: Annotated[Path, AfterValidator(_absolute)] | None = _variable(
         "RUNTIME_CREDENTIALS_FILE",
         "JSON file with accounts and provider keys, read again when it changes",
@@ -265,24 +271,33 @@ class Config(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`load_config` hands the environment in, so that a test's environment is the whole one."""
-        return init_settings, dotenv_settings
+        return init_settings, dotenv_settings, file_secret_settings
 
 
 def load_config(environ: Mapping[str, str] | None = None, *, env_file: str | Path | None = ".env") -> Config:
-    """The settings of the environment, then of `env_file`, then the defaults. Empty values count as absent."""
+    """The settings of the environment, then of `env_file`, then of secret files, then the defaults.
+
+    Empty values count as absent, empty secret files do not. A secret file is named like its variable and lies in the
+    folder that systemd and our image call `CREDENTIALS_DIRECTORY`.
+    """
     environ = os.environ if environ is None else environ
+    folder = environ.get("CREDENTIALS_DIRECTORY")
     names = (str(field.validation_alias) for field in Config.model_fields.values())
     try:
         values: dict[str, Any] = {name: environ[name] for name in names if environ.get(name)}
         values["_env_file"] = env_file
+        values["_secrets_dir"] = folder if folder and Path(folder).is_dir() else None
         return Config(**values)
     except ValidationError as error:
         raise ConfigError([_sentence(wrong) for wrong in error.errors()]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{env_file} cannot be read: {type(error).__name__}"]) from None
+    except SettingsError as error:
+        source = getattr(error.__cause__, "filename", None) or f"a secret in {folder}"
+        raise ConfigError([f"{source} cannot be read: {type(error.__cause__).__name__}"]) from None
 
 
 def _sentence(wrong: ErrorDetails) -> str:

@@ -10,6 +10,7 @@ from photochanger.features.accounts.service import AccountService
 from tests.support.accounts import PASSWORD, Users, three_users
 from tests.support.api import serving
 from tests.support.clock import FakeClock
+from tests.support.product import running_product
 
 
 @get("/unmarked")
@@ -212,3 +213,13 @@ async def test_options_is_as_open_as_get(client: httpx.AsyncClient, users: Users
 
 async def test_a_closed_method_beside_a_public_one_stays_closed(client: httpx.AsyncClient) -> None:
     assert (await client.delete("/everybody")).status_code == 401
+
+
+async def test_an_exchanged_key_keeps_its_sessions_while_the_previous_one_is_named(tmp_path, shared_imaging):
+    old, new = "the old key, thirty-two bytes or more", "the new key, thirty-two bytes or more"
+    async with running_product(tmp_path, shared_imaging, environ={"JWT_SIGNING_KEY": old}) as product:
+        before = product.admin
+    overlap = {"JWT_SIGNING_KEY": new, "JWT_SIGNING_KEY_PREVIOUS": old}
+    for environ, status in ((overlap, 200), ({"JWT_SIGNING_KEY": new}, 401)):
+        async with running_product(tmp_path, shared_imaging, environ=environ) as product:
+            assert (await product.client.get("/api/slots", headers=before)).status_code == status

@@ -7,12 +7,14 @@ from uuid import UUID
 import jwt
 import pytest
 
+from photochanger.adapters.db.session import Database
+from photochanger.adapters.passwords import Passwords
 from photochanger.core.errors import Problem
 from photochanger.core.ids import new_id
 from photochanger.features.accounts.schemas import Identity
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.accounts.tokens import Tokens
-from tests.support.accounts import PASSWORD, SIGNING_KEY, TESTER
+from tests.support.accounts import PASSWORD, SIGNING_KEY, TESTER, account_service
 from tests.support.clock import FakeClock
 
 REQUIRED = ("iss", "aud", "exp", "iat", "jti", "sub")
@@ -198,8 +200,43 @@ async def test_a_new_password_and_disabling_kill_every_token(accounts: AccountSe
 
 
 def test_a_short_key_is_refused() -> None:
-    with pytest.raises(ValueError, match="32 bytes"):
-        Tokens(b"x" * 31, FakeClock())
+    for keys in ([b"x" * 31], [SIGNING_KEY, b"x" * 31]):
+        with pytest.raises(ValueError, match="32 bytes"):
+            Tokens(keys, FakeClock())
+
+
+async def test_a_key_is_exchanged_while_its_sessions_go_on(
+    accounts: AccountService, token: str, database: Database, clock: FakeClock, passwords: Passwords
+) -> None:
+    """First every process learns the new key, then it signs, then the old one is forgotten."""
+    fresh = b"the new key of tests, thirty-two bytes or more"
+
+    def process(*keys: bytes) -> AccountService:
+        return account_service(database, clock, passwords, signing_keys=keys)
+
+    learned, exchanged, forgotten = process(SIGNING_KEY, fresh), process(fresh, SIGNING_KEY), process(fresh)
+    newer = (await exchanged.login("serg", PASSWORD, "192.0.2.1")).access_token
+    for service, accepts_old, accepts_new in (
+        (accounts, True, False),
+        (learned, True, True),
+        (exchanged, True, True),
+        (forgotten, False, True),
+    ):
+        assert (await identity_of(service, f"Bearer {token}") is not None) is accepts_old
+        assert (await identity_of(service, f"Bearer {newer}") is not None) is accepts_new
+
+
+async def test_what_the_previous_key_signed_is_looked_at_as_closely(
+    token: str, database: Database, clock: FakeClock, passwords: Passwords
+) -> None:
+    service = account_service(database, clock, passwords, signing_keys=(b"n" * 32, SIGNING_KEY))
+    claims = claims_of(token)
+    assert await identity_of(service, signed(claims)) is not None
+    assert await identity_of(service, signed({**claims, "aud": "another-service"})) is None
+    assert await identity_of(service, signed(claims, {"kid": "previous"})) is None
+    assert await identity_of(service, signed(claims, key=b"o" * 32)) is None
+    clock.advance(hours=12, minutes=1)
+    assert await identity_of(service, signed(claims)) is None
 
 
 async def test_the_times_are_the_injected_clocks(accounts: AccountService, token: str, clock: FakeClock) -> None:

@@ -78,6 +78,7 @@ def test_a_wrong_value_is_refused(name, value):
     ("name", "value"),
     [
         ("JWT_SIGNING_KEY", "canary-of-31-bytes-0123456789ab"),
+        ("JWT_SIGNING_KEY_PREVIOUS", "canary-of-31-bytes-0123456789ab"),
         ("METRICS_TOKEN", "canary canary canary"),
         ("DATABASE_URL", "postgresql://photos:canary@db/photos"),
     ],
@@ -187,6 +188,49 @@ def test_a_file_in_another_encoding_is_a_mistake(tmp_path):
     file.write_bytes(b"METRICS_TOKEN=\xff\xfe")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config({}, env_file=file)
+
+
+def test_a_variable_may_be_a_file_of_its_name_in_the_credentials_directory(tmp_path):
+    (tmp_path / "JWT_SIGNING_KEY").write_text("canary" * 8 + "\n")
+    (tmp_path / "another").write_bytes(b"\xff")
+    config = load(CREDENTIALS_DIRECTORY=str(tmp_path), JWT_SIGNING_KEY="")
+    assert config.jwt_signing_key is not None
+    assert config.jwt_signing_key.get_secret_value() == "canary" * 8
+
+
+def test_the_environment_wins_over_a_secret_file(tmp_path):
+    (tmp_path / "RESULT_TTL_HOURS").write_text("1")
+    assert load(CREDENTIALS_DIRECTORY=str(tmp_path), RESULT_TTL_HOURS="2").result_ttl_hours == 2
+
+
+@pytest.mark.parametrize("content", ["canary", ""])
+def test_a_mistake_in_a_secret_file_is_reported_without_its_value(tmp_path, content):
+    """An empty one too: who mounts a secret means it."""
+    (tmp_path / "JWT_SIGNING_KEY").write_text(content)
+    [found] = mistakes(CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert found == "JWT_SIGNING_KEY cannot be used; it must be at least 32 bytes long"
+
+
+def test_a_secret_file_that_may_not_be_read_is_named(monkeypatch, tmp_path):
+    def refused(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    secret = tmp_path / "JWT_SIGNING_KEY"
+    secret.touch()
+    monkeypatch.setattr(Path, "read_text", refused)  # root may read everything
+    assert mistakes(CREDENTIALS_DIRECTORY=str(tmp_path)) == [f"{secret} cannot be read: PermissionError"]
+
+
+def test_a_secret_file_in_another_encoding_is_a_mistake(tmp_path):
+    (tmp_path / "JWT_SIGNING_KEY").write_bytes(b"canary\xff" * 8)
+    assert mistakes(CREDENTIALS_DIRECTORY=str(tmp_path)) == [
+        f"a secret in {tmp_path} cannot be read: UnicodeDecodeError"
+    ]
+
+
+def test_a_credentials_directory_that_is_not_there_is_an_empty_one(tmp_path):
+    """The image names its folder also for those who mount no secret."""
+    assert load(CREDENTIALS_DIRECTORY=str(tmp_path / "none")).jwt_signing_key is None
 
 
 def test_the_process_environment_and_the_file_in_the_working_directory_are_read_by_default(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """Accounts for tests: a service, its three usual users, and their tokens."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +25,13 @@ class Users(NamedTuple):
 
 
 def account_service(
-    database: Database, clock: Clock, passwords: Passwords, credentials: Path | None = None
+    database: Database,
+    clock: Clock,
+    passwords: Passwords,
+    credentials: Path | None = None,
+    signing_keys: Sequence[bytes] = (SIGNING_KEY,),
 ) -> AccountService:
-    return AccountService(database, clock, passwords, SIGNING_KEY, CredentialsFile(credentials))
+    return AccountService(database, clock, passwords, signing_keys, CredentialsFile(credentials))
 
 
 async def three_users(accounts: AccountService) -> Users:

@@ -17,7 +17,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]|[\u2028\u2029]")
 
 _SECRET_KEY = re.compile(
     r"password|passwd|secret|authorization|cookie"
-    r"|(^|_)(token|pin|otp|api_key|signing_key|access_key)$"
+    r"|(^|_)(token|pin|otp|api_key|signing_key|signing_key_previous|access_key)$"
     r"|^(key|t|k)$"
 )
 

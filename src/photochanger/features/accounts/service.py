@@ -1,6 +1,7 @@
 """Who may sign in and who is signed in. No HTTP, no SQL."""
 
 import math
+from collections.abc import Sequence
 from typing import cast, get_args
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,13 +33,13 @@ class AccountService:
         database: Database,
         clock: Clock,
         passwords: Passwords,
-        signing_key: bytes,
+        signing_keys: Sequence[bytes],
         credentials_file: CredentialsFile,
     ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
-        self._tokens = Tokens(signing_key, clock)
+        self._tokens = Tokens(signing_keys, clock)
         self._credentials_file = credentials_file
 
     async def login(self, username: str, password: str, address: str) -> Token:

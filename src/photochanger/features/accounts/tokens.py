@@ -1,5 +1,7 @@
 """The signed half of a session: a JWT. Whether its session is still alive is the database's to say."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -50,16 +52,18 @@ class _SentClaims(Claims, frozen=True):
 
 
 class Tokens:
-    def __init__(self, signing_key: bytes, clock: Clock) -> None:
-        if len(signing_key) < _KEY_BYTES:
-            raise ValueError(f"the signing key must have at least {_KEY_BYTES} bytes")
-        self._key = signing_key
+    """Signs with the first of `keys`; accepts what any of them signed, so that a key can be exchanged in service."""
+
+    def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
+        if any(len(key) < _KEY_BYTES for key in keys):
+            raise ValueError(f"a signing key must have at least {_KEY_BYTES} bytes")
+        self._keys = tuple(keys)
         self._clock = clock
 
     def issue(self, *, account_id: UUID, jti: UUID, now: datetime) -> str:
         issued = int(now.timestamp())
         claims = Claims(str(account_id), str(jti), issued, issued + int(LIFE.total_seconds()))
-        return jwt.encode(msgspec.to_builtins(claims), self._key, _ALGORITHM)
+        return jwt.encode(msgspec.to_builtins(claims), self._keys[0], _ALGORITHM)
 
     def read(self, authorization: str | None) -> Claims:
         """The claims of an `Authorization` header; `login-required` for anything but a token of ours in its time."""
@@ -79,9 +83,20 @@ class Tokens:
     def _verified(self, token: str) -> Claims:
         if len(token) > _LENGTH:
             raise jwt.InvalidTokenError
-        found = jwt.decode_complete(token, self._key, algorithms=[_ALGORITHM], options=_OPTIONS, issuer="photochanger")
+        found = self._decoded(token)
         # Headers like kid, jku or crit have no meaning here; a second spelling of the same signature neither.
         is_plain = found["header"] == {"alg": _ALGORITHM, "typ": "JWT"}
         if not is_plain or token.rpartition(".")[2] != base64url_encode(found["signature"]).decode():
             raise jwt.InvalidTokenError
         return msgspec.convert(found["payload"], _SentClaims, strict=True)
+
+    def _decoded(self, token: str) -> dict[str, Any]:
+        *others, last = self._keys
+        for key in others:
+            with suppress(jwt.InvalidSignatureError):
+                return _decode(token, key)
+        return _decode(token, last)
+
+
+def _decode(token: str, key: bytes) -> dict[str, Any]:
+    return jwt.decode_complete(token, key, algorithms=[_ALGORITHM], options=_OPTIONS, issuer="photochanger")
