@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.add_cleanup(stop)
 
+
 _CLUSTER = pytest.StashKey[ExitStack]()
 
 
