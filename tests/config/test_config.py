@@ -80,7 +80,7 @@ def test_a_wrong_value_is_refused(name, value):
         ("JWT_SIGNING_KEY", "canary-of-31-bytes-0123456789ab"),
         ("JWT_SIGNING_KEY_PREVIOUS", "canary-of-31-bytes-0123456789ab"),
         ("METRICS_TOKEN", "canary canary canary"),
-        ("DATABASE_URL", "postgresql://photos:canary@db/photos"),
+        ("DATABASE_URL", "mysql://photos:canary@db/photos"),
     ],
 )
 def test_a_secrets_value_is_in_no_mistake(name, value):
