@@ -18,22 +18,7 @@ from tests.support.product import Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The store's server starts once a run, in the process that has workers or is alone."""
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or ADDRESS_VARIABLE in os.environ or "not s3" in config.getoption("markexpr"):
-        return
-    running = s3_server()
-    os.environ[ADDRESS_VARIABLE] = running.__enter__()
-
-    def stop() -> None:
-        del os.environ[ADDRESS_VARIABLE]
-        running.__exit__(None, None, None)
-
-    config.add_cleanup(stop)
-
-
-_CLUSTER = pytest.StashKey[ExitStack]()
+_SERVERS = pytest.StashKey[ExitStack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,18 +26,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One cluster for the run: started by the process that starts the workers, which tells them where it is."""
-    config.stash[_CLUSTER] = ExitStack()
+    """The servers of a run: started by the process that starts the workers, which hears where they are."""
+    servers = config.stash[_SERVERS] = ExitStack()
     given = getattr(config, "workerinput", None)
     if given is not None:
         databases.server = given["database_server"]
-    elif config.getoption("database") == "postgresql":
-        cluster = config.stash[_CLUSTER].enter_context(running_cluster())
+        return
+    if config.getoption("database") == "postgresql":
+        cluster = servers.enter_context(running_cluster())
         databases.server = cluster.url().replace("postgresql:", "postgresql+asyncpg:").removesuffix("/postgres")
+    if ADDRESS_VARIABLE not in os.environ and "not s3" not in config.getoption("markexpr"):
+        os.environ[ADDRESS_VARIABLE] = servers.enter_context(s3_server())
+        servers.callback(os.environ.pop, ADDRESS_VARIABLE)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_CLUSTER].close()
+    config.stash[_SERVERS].close()
 
 
 @pytest.hookimpl(optionalhook=True)
