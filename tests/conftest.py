@@ -17,7 +17,6 @@ from tests.support.postgres import running_cluster
 from tests.support.product import Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server
 
-
 _SERVERS = pytest.StashKey[ExitStack]()
 
 
