@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 POOL_SIZE = 10
-POOL_WAIT_SECONDS = 2.0
+POOL_WAIT_SECONDS = 15.0
+"""Readers never wait for a lock: who waits for a connection waits for the processor, and is answered in its turn."""
 WRITE_WAIT_SECONDS = 2.3
 """For the lock in this process and the one in the file together: a writer knows within 2.5 s."""
 
