@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -13,6 +13,8 @@ from photochanger.adapters.db.engine import WRITE_WAIT_SECONDS
 from photochanger.core.clock import SystemClock
 from photochanger.core.errors import Problem
 
+_MOST_WAITS = 6
+_LEAST_WAIT_SECONDS = 0.5
 _REAL = SystemClock()
 """The database's own locks wait in real time, whatever a test's clock says."""
 
@@ -31,7 +33,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         # SQLite has one writer at a time: waiting for it here costs no connection that a reader could use.
-        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self._written = 0
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -41,16 +44,37 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(translated())
-            began = _REAL.monotonic()
-            async with asyncio.timeout(WRITE_WAIT_SECONDS):
-                await stack.enter_async_context(self._turn)
-            options = {"write_within": WRITE_WAIT_SECONDS - (_REAL.monotonic() - began)}
-            session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
-            await session.connection(execution_options=options)
-            yield session
-            await session.commit()
+        with translated():
+            async with self._taken_turn() as seconds, AsyncSession(self.engine, expire_on_commit=False) as session:
+                await session.connection(execution_options={"write_within": seconds})
+                yield session
+                await session.commit()
+                self._written += 1
+
+    @asynccontextmanager
+    async def _taken_turn(self) -> AsyncIterator[float]:
+        """Holds the one place for a writer; gives the seconds that are left to wait for the file's own lock.
+
+        Who waits gives up when nobody has written for so long, not because many do.
+        """
+        if self._turn is None:
+            yield WRITE_WAIT_SECONDS
+            return
+        for _ in range(_MOST_WAITS):
+            began, written = _REAL.monotonic(), self._written
+            try:
+                async with asyncio.timeout(WRITE_WAIT_SECONDS):
+                    await self._turn.acquire()
+                break
+            except TimeoutError:
+                if self._written == written:
+                    raise
+        else:
+            raise TimeoutError
+        try:
+            yield max(_LEAST_WAIT_SECONDS, WRITE_WAIT_SECONDS - (_REAL.monotonic() - began))
+        finally:
+            self._turn.release()
 
     async def close(self) -> None:
         await self.engine.dispose()
