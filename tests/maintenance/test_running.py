@@ -107,11 +107,13 @@ async def test_a_sweep_that_is_switched_off_does_not_run(followed, monkeypatch):
         return await current()
 
     monkeypatch.setattr(product.parts.settings, "current", counted)
-    product.clock.advance(hours=72)
 
     async def has_turned() -> bool:
         return len(turns) > 3
 
+    await until(has_turned)  # the turn that may still have read the old setting is over
+    product.clock.advance(hours=72)
+    turns.clear()
     await until(has_turned)
     assert len(product.stored_files()) == 6
 

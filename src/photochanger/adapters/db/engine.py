@@ -9,10 +9,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from photochanger.adapters.db.turns import WAIT_SECONDS
+
 POOL_SIZE = 10
-POOL_WAIT_SECONDS = 2.0
-WRITE_WAIT_SECONDS = 2.3
-"""For the lock in this process and the one in the file together: a writer knows within 2.5 s."""
+POOL_WAIT_SECONDS = 15.0
+"""Readers never wait for a lock: who waits for a connection waits for the processor, and is answered in its turn."""
 CONNECT_SECONDS = 2.0
 _GOODBYE_SECONDS = 0.1
 _SERVER_SETTINGS = {
@@ -76,7 +77,7 @@ def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> Non
         "journal_mode = WAL",
         "synchronous = FULL",  # an acknowledged photo survives a power cut
         "foreign_keys = ON",
-        f"busy_timeout = {WRITE_WAIT_SECONDS * 1000:.0f}",
+        f"busy_timeout = {WAIT_SECONDS * 1000:.0f}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -3,22 +3,15 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from photochanger.adapters.db.engine import WRITE_WAIT_SECONDS
-from photochanger.core.clock import SystemClock
+from photochanger.adapters.db.turns import Turns
 from photochanger.core.errors import Problem
-
-UNIT_SECONDS = 2.3
-"""For a unit of work on a database server, from asking for a connection to the commit's answer: 503 within 2.5 s."""
-
-_REAL = SystemClock()
-"""The database's own locks wait in real time, whatever a test's clock says."""
 
 
 class DatabaseUnavailable(Problem):
@@ -34,30 +27,32 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
-        # SQLite has one writer at a time: waiting for it here costs no connection that a reader could use.
-        is_embedded = engine.dialect.name == "sqlite"
-        self._turn = asyncio.Lock() if is_embedded else nullcontext()
-        self._seconds = None if is_embedded else UNIT_SECONDS
+        if engine.dialect.name == "sqlite":
+            # One writer at a time; readers wait for no lock, and who waits for a connection waits for the processor.
+            self._reading, self._writing, self._deadline = None, Turns(1), False
+        else:
+            self._reading = self._writing = Turns(engine.pool.size())  # type: ignore[attr-defined]
+            self._deadline = True
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        with translated():
-            async with asyncio.timeout(self._seconds), AsyncSession(self.engine, expire_on_commit=False) as session:
-                yield session
+        async with self._unit(self._reading) as (session, _):
+            yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(translated())
-            await stack.enter_async_context(asyncio.timeout(self._seconds))
-            began = _REAL.monotonic()
-            async with asyncio.timeout(WRITE_WAIT_SECONDS):
-                await stack.enter_async_context(self._turn)
-            options = {"write_within": WRITE_WAIT_SECONDS - (_REAL.monotonic() - began)}
-            session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
-            await session.connection(execution_options=options)
+        async with self._unit(self._writing) as (session, seconds):
+            await session.connection(execution_options={"write_within": seconds})
             yield session
             await session.commit()
+
+    @asynccontextmanager
+    async def _unit(self, turns: Turns | None) -> AsyncIterator[tuple[AsyncSession, float | None]]:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            seconds = await stack.enter_async_context(turns.taken()) if turns else None
+            await stack.enter_async_context(asyncio.timeout(seconds if self._deadline else None))
+            yield await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False)), seconds
 
     async def close(self) -> None:
         await self.engine.dispose()
