@@ -8,6 +8,7 @@ PUBLIC = {
     "/api/ingest/{slot_id:str}": {"POST"},
     "/api/jobs/{job_id:str}": {"GET"},
     "/api/login": {"POST"},
+    "/health/s3": {"GET"},
     "/healthz": {"GET"},
     "/livez": {"GET", "HEAD"},
     "/metrics": {"GET"},

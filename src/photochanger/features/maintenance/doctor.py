@@ -3,7 +3,6 @@
 import shutil
 import stat
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -16,12 +15,7 @@ from photochanger.features.maintenance.repository import database_time
 
 SKEW_MS = 500
 _LITTLE_DISK = 2 * GIB
-_STORE_ADVICE = MappingProxyType(
-    {
-        "local": "Check the data directory's owner and free space.",
-        "s3": "`photochanger storage check` looks closer.",
-    }
-)
+_S3_ADVICE = "`photochanger storage check` looks closer."
 
 
 class Finding(Struct, frozen=True):
@@ -82,7 +76,7 @@ class Doctor:
         try:
             await self._store.check()
         except StorageUnavailable as problem:
-            advice = _STORE_ADVICE.get(self._store.name, "")
+            advice = _S3_ADVICE if self._store.name == "s3" else "Check the data directory's owner and free space."
             return Finding("store", ok=False, says=problem.reason, advice=advice)
         return Finding("store", ok=True, says=f"{self._store.name}: writes, reads and deletes")
 
