@@ -6,10 +6,10 @@ from functools import cached_property
 
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.places import Places
-from photochanger.adapters.coordination.postgres_notices import PostgresNotices
 from photochanger.adapters.coordination.rate import Rates
 from photochanger.adapters.credentials_file import CredentialsFile
 from photochanger.adapters.db.engine import create_engine
+from photochanger.adapters.db.notices import PostgresNotices
 from photochanger.adapters.db.session import Database
 from photochanger.adapters.imaging.imaging import Imaging
 from photochanger.adapters.passwords import Passwords, VerifiedPasswords

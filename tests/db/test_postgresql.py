@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from photochanger.adapters.coordination.postgres_notices import PostgresNotices
 from photochanger.adapters.db.engine import create_engine
 from photochanger.adapters.db.migrate import SchemaBehind, migrate, use_schema
+from photochanger.adapters.db.notices import PostgresNotices
 from photochanger.adapters.db.session import Database
 from photochanger.assets import assets
 from tests.support.drivers import FakeDriver, Gate, step

@@ -69,13 +69,14 @@ async def migrate(engine: AsyncEngine, folder: Path, *, to: str = HEAD) -> None:
 
 async def _take_turn(connection: AsyncConnection) -> None:
     """Asks again and again: who waits in a statement keeps an index from being made concurrently."""
-    await connection.execute(text("SET statement_timeout = 0"))
-    await connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
-    await connection.execute(text("SET lock_timeout = '5s'"))
+    async with connection.begin():
+        await connection.execute(text("SET statement_timeout = 0"))
+        await connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+        await connection.execute(text("SET lock_timeout = '5s'"))
     async with asyncio.timeout(MIGRATE_WAIT_SECONDS):
         while True:
-            is_ours = await connection.scalar(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _TURN})
-            await connection.commit()
+            async with connection.begin():
+                is_ours = await connection.scalar(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": _TURN})
             if is_ours:
                 return
             await asyncio.sleep(_POLL_SECONDS)

@@ -20,6 +20,8 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_received_at", "received_at"),
         Index("ix_jobs_slot_id_received_at", "slot_id", "received_at"),
+        Index("ix_jobs_slot_id_id", "slot_id", "id"),
+        Index("ix_jobs_status_id", "status", "id"),
         Index(
             "ix_jobs_live",
             "slot_id",
