@@ -4,14 +4,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from photochanger.adapters import system_log
 from photochanger.adapters.credentials_file import CredentialsFile, CredentialsFileBroken
 from photochanger.adapters.db.migrate import SchemaBehind, use_schema
 from photochanger.adapters.db.migrate import migrate as migrate_database
@@ -33,7 +32,6 @@ from photochanger.web.server import run
 T = TypeVar("T")
 Prepare = Callable[[AsyncEngine, Path], Awaitable[None]]
 OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
-SYSLOG = "/dev/log"
 
 password_option = click.option(
     "--password-stdin", is_flag=True, required=True, help="Read the password from the first line of standard input."
@@ -163,10 +161,14 @@ def cleanup(*, dry_run: bool, syslog: bool) -> None:
         return (f"{text}; {found.failed} could not be deleted" if found.failed else text), found.failed
 
     text, failed = _run(clean)
-    is_told = syslog and _tell_syslog(text, logging.ERROR if failed else logging.INFO)
-    if not is_told:
+    unheard = None
+    if syslog:
+        unheard = system_log.tell(text, logging.ERROR if failed else logging.INFO)
+    if unheard:
+        click.echo(unheard, err=True)
+    if unheard or not syslog:
         click.echo(text)
-    sys.exit(PROBLEMS if failed or is_told != syslog else OK)
+    sys.exit(PROBLEMS if failed or unheard else OK)
 
 
 @main.command()
@@ -203,7 +205,7 @@ def check_storage() -> None:
             is_well = is_well and step.ok
         return is_well
 
-    sys.exit(OK if _run(check, migrates=False) else PROBLEMS)
+    sys.exit(OK if _run(check, prepare=None) else PROBLEMS)
 
 
 @storage.command("init")
@@ -214,7 +216,7 @@ def init_storage() -> None:
         async for sentence in parts.prepare_store():
             click.echo(sentence)
 
-    _run(init, migrates=False)
+    _run(init, prepare=None)
 
 
 def _tell_finding(finding: Finding | Step) -> None:
@@ -264,26 +266,6 @@ def _password() -> str:
     """The first line of standard input; its line end is not part of the password."""
     line = sys.stdin.readline()
     return line.removesuffix("\n").removesuffix("\r")
-
-
-def _tell_syslog(text: str, level: int) -> bool:
-    """Whether the system log took it."""
-    told = {"levelno": level, "levelname": logging.getLevelName(level), "msg": f"photochanger: {text}"}
-    try:
-        with closing(_SystemLog(SYSLOG)) as handler:
-            handler.emit(logging.makeLogRecord(told))
-    except OSError as error:
-        click.echo(f"The system log cannot be reached at {SYSLOG}: {error.strerror}", err=True)
-        return False
-    return True
-
-
-class _SystemLog(SysLogHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 – the library's signature
-        """Raises what happened, instead of printing a traceback."""
-        error = sys.exc_info()[1]
-        if error is not None:
-            raise error
 
 
 def _fail(text: str) -> NoReturn:

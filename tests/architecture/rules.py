@@ -8,8 +8,8 @@ from typing import NamedTuple
 PACKAGE = "photochanger"
 RINGS = {"core": 1, "adapters": 2, "web": 3, "features": 4}
 OUTERMOST = 5
-LEAVES = {"config": 4, "assets": 2}
-"""Modules beside the rings that import none of them, and the innermost ring that may ask them."""
+LEAVES = {"config": 4, "config_values": 3, "assets": 2}
+"""Modules beside the rings, and the innermost ring that may ask them."""
 FEATURE_ORDER = [
     *("audit", "settings", "accounts", "slots", "jobs", "media", "tags", "galleries", "ingest"),
     *("files", "evidence", "stats", "alerts", "maintenance", "admin"),

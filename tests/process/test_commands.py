@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from photochanger.adapters import system_log
 from photochanger.adapters.passwords import Passwords
-from photochanger.cli import _tell_syslog
 from tests.support.canary import leaks
 from tests.support.multipart import encode, file, text
 from tests.support.pictures import jpeg
@@ -165,11 +165,11 @@ async def test_cleaning_deletes_what_is_over_and_says_so(server, client):
 
 def test_cleaning_tells_the_system_log(tmp_path, monkeypatch):
     address = str(tmp_path / "log")
-    monkeypatch.setattr("photochanger.cli.SYSLOG", address)
-    assert not _tell_syslog("3 objects deleted", logging.INFO)
+    monkeypatch.setattr("photochanger.adapters.system_log.ADDRESS", address)
+    assert system_log.tell("3 objects deleted", logging.INFO)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
-        assert _tell_syslog("3 objects deleted", logging.INFO)
+        assert system_log.tell("3 objects deleted", logging.INFO) is None
         assert b"photochanger: 3 objects deleted" in listener.recv(1000)
 
 
