@@ -1,4 +1,4 @@
-"""Units of work: writers of one process stand in line, and a line that moves is not a database that is away."""
+"""Units of work on the embedded database: writers of one process stand in line, and wait as long as it moves."""
 
 import asyncio
 import sqlite3
@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from photochanger.adapters.db import turns as module
 from photochanger.adapters.db.session import Database, DatabaseUnavailable
-from tests.support.database import fresh_database
+from tests.support.database import embedded_database
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await fresh_database(tmp_path / "test.db")
+    database = await embedded_database(tmp_path / "test.db")
     yield database
     await database.close()
 

@@ -58,6 +58,15 @@ databases = Databases()
 
 async def fresh_database(path: Path) -> Database:
     """Migrated; on SQLite a new file at `path`. Close it."""
-    engine = create_engine(await databases.url(path))
+    return await _migrated(await databases.url(path))
+
+
+async def embedded_database(path: Path) -> Database:
+    """SQLite whatever the run stands on. Close it."""
+    return await _migrated(f"sqlite+aiosqlite:///{path}")
+
+
+async def _migrated(url: str) -> Database:
+    engine = create_engine(url)
     await migrate(engine, assets("migrations"))
     return Database(engine)
