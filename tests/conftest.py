@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import aiobotocore.session
 import pytest
 
 from photochanger.web.log import configure
@@ -15,18 +16,21 @@ from tests.support.canary import leaks
 from tests.support.database import databases
 from tests.support.postgres import running_cluster
 from tests.support.product import Product, SharedImaging, running_product
-from tests.support.s3 import ADDRESS_VARIABLE, s3_server
+from tests.support.s3 import ADDRESS_VARIABLE, s3_server, shared_session, stands
 
 _SERVERS = pytest.StashKey[ExitStack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
+    parser.addoption("--store", choices=["local", "s3"], default="local", help="where they keep photos")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The servers of a run: started by the process that starts the workers, which hears where they are."""
     servers = config.stash[_SERVERS] = ExitStack()
+    stands.on_s3 = config.getoption("store") == "s3"
+    aiobotocore.session.get_session = shared_session
     given = getattr(config, "workerinput", None)
     if given is not None:
         databases.server = given["database_server"]
@@ -71,6 +75,12 @@ async def shared_imaging(tmp_path_factory: pytest.TempPathFactory) -> AsyncItera
     await imaging.start()
     yield imaging
     await imaging.really_close()
+
+
+@pytest.fixture(autouse=True)
+def folder_for_own_times(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("own_times"):
+        monkeypatch.setattr(stands, "on_s3", False)
 
 
 @pytest.fixture

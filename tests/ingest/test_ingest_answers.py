@@ -198,8 +198,8 @@ async def test_unknown_parts_hash_and_style_change_nothing(product: Product) -> 
 
 async def test_the_source_is_kept_and_has_no_public_address(product: Product) -> None:
     answer = await product.send(PHOTO)
-    (source,) = [name for name in product.stored_files() if name.startswith("source/")]
-    assert (product.data_dir / "media" / source).read_bytes() == PHOTO
+    (source,) = [name for name in await product.stored_files() if name.startswith("source/")]
+    assert await product.stored(source) == PHOTO
     link = answer.headers["x-result-url"].partition("?")[0]
     for path in (f"/public/{source}", f"/public/store/{source}", f"{link}/source"):
         assert (await product.client.get(path)).status_code == 404
@@ -210,7 +210,7 @@ async def test_a_source_without_a_life_is_gone_when_the_job_ends(product: Produc
     answer = await product.send(PHOTO)
     assert answer.status_code == 200
     await product.parts.retention.settled()
-    assert [name for name in product.stored_files() if name.startswith("source/")] == []
+    assert [name for name in await product.stored_files() if name.startswith("source/")] == []
     assert await fetch(product, answer.headers["x-result-url"]) == answer.content
 
 
@@ -219,7 +219,7 @@ async def test_a_source_lives_its_own_time(product: Product) -> None:
     await product.send(PHOTO)
     product.clock.advance(hours=1)
     await product.parts.retention.evict_expired()
-    assert {name.partition("/")[0] for name in product.stored_files()} == {"result", "preview"}
+    assert {name.partition("/")[0] for name in await product.stored_files()} == {"result", "preview"}
 
 
 async def test_a_failed_jobs_source_lives_as_long_as_its_result_would_have(studio: Product, driver: FakeDriver) -> None:
@@ -227,10 +227,10 @@ async def test_a_failed_jobs_source_lives_as_long_as_its_result_would_have(studi
     await studio.send(PHOTO)
     studio.clock.advance(hours=72, seconds=-1)
     await studio.parts.retention.evict_expired()
-    assert len(studio.stored_files()) == 1
+    assert len(await studio.stored_files()) == 1
     studio.clock.advance(seconds=1)
     await studio.parts.retention.evict_expired()
-    assert studio.stored_files() == []
+    assert await studio.stored_files() == []
 
 
 async def test_the_slots_password_is_the_senders_key_to_the_whole_job(product: Product) -> None:

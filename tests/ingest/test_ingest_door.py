@@ -69,7 +69,7 @@ async def test_the_first_password_of_header_query_and_text_part_counts_alone(
     assert answer.status_code == status
     if status == 401:
         assert_problem(answer, 401, "slot-credentials-invalid")
-        assert product.stored_files() == []
+        assert await product.stored_files() == []
         assert await product.jobs() == []
 
 
@@ -83,14 +83,14 @@ async def test_a_password_with_letters_of_any_language_works_in_a_header(product
 async def test_a_password_behind_the_file_is_none(product: Product) -> None:
     answer = await post(product, file(PHOTO), text("password", SLOT_PASSWORD))
     assert_problem(answer, 401, "slot-credentials-invalid")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert await product.jobs() == []
 
 
 async def test_a_slot_without_a_password_lets_nobody_in(product: Product) -> None:
     for password in (SLOT_PASSWORD, "", None):
         assert_problem(await product.send(PHOTO, slot="slot-002", password=password), 401, "slot-credentials-invalid")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_ten_wrong_passwords_lock_the_slot_for_that_address_and_not_for_a_booth_that_was_right(
@@ -129,7 +129,7 @@ async def test_no_more_than_ten_wrong_passwords_are_told_so_when_they_come_at_on
 @pytest.mark.parametrize("slot", ["slot-999", "SLOT-001", "slot-1", "x", "slot-001%00", "%2e%2e"])
 async def test_an_unknown_slot_is_not_found(product: Product, slot: str) -> None:
     assert (await product.send(PHOTO, slot=slot)).status_code == 404
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_an_unknown_slot_says_so(product: Product) -> None:
@@ -139,7 +139,7 @@ async def test_an_unknown_slot_says_so(product: Product) -> None:
 async def test_a_slot_that_is_switched_off_says_so(product: Product) -> None:
     await product.change_slot(enabled=False)
     assert_problem(await product.send(PHOTO), 404, "slot-disabled")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 # Sizes
@@ -162,7 +162,7 @@ async def test_a_body_announced_too_large_is_refused_unread(product: Product) ->
     answer = await product.client.post("/api/ingest/slot-001", content=body(), headers=headers)
     assert assert_problem(answer, 413, "upload-too-large")["limit_bytes"] == MIB
     assert taken == 0
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_a_body_announced_too_large_by_a_known_sender_is_a_rejected_job(product: Product) -> None:
@@ -176,7 +176,7 @@ async def test_a_photo_over_the_limit_is_refused_and_leaves_a_rejected_job_alone
     await product.change_slot(upload_limit_mb=1)
     answer = await product.send(PHOTO + bytes(MIB + 1 - len(PHOTO)))
     assert assert_problem(answer, 413, "upload-too-large")["limit_bytes"] == MIB
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     await assert_rejected(product, answer, "upload-too-large")
 
 
@@ -209,7 +209,7 @@ async def test_the_settings_limit_holds_where_the_slot_has_none(product: Product
 async def test_what_is_no_accepted_image_leaves_a_rejected_job_alone(product: Product, data: bytes) -> None:
     answer = await product.send(data)
     assert_problem(answer, 415, "unsupported-image")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     await assert_rejected(product, answer, "unsupported-image")
 
 
@@ -266,7 +266,7 @@ PASSWORD = text("password", SLOT_PASSWORD)
 )
 async def test_a_malformed_upload_leaves_nothing_behind(product: Product, parts: list[Part]) -> None:
     assert_problem(await post(product, *parts), 400, "malformed-upload")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert await product.jobs() == []
 
 
@@ -283,7 +283,7 @@ async def test_broken_framing_leaves_nothing_behind(
     headers = {"Content-Type": content_type or right_type}
     answer = await product.client.post("/api/ingest/slot-001", content=body, headers=headers)
     assert_problem(answer, 400, "malformed-upload")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 @pytest.mark.parametrize("name", ["fileToUpload", "file", "photo", "image"])
@@ -306,7 +306,7 @@ async def test_a_wrong_idempotency_key_is_refused(product: Product, keys: list[b
     headers = [(b"Content-Type", content_type.encode()), *((b"Idempotency-Key", key) for key in keys)]
     answer = await product.client.post("/api/ingest/slot-001", content=body, headers=headers)
     assert_problem(answer, 400, "idempotency-key-invalid")
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 # How much
@@ -315,11 +315,11 @@ async def test_a_wrong_idempotency_key_is_refused(product: Product, keys: list[b
 async def test_over_the_global_rate_a_sender_is_told_when_to_come_again(lone_product: Product) -> None:
     await lone_product.change_settings(ingest_rps=0.1, ingest_burst=2)
     assert [(await lone_product.send(PHOTO)).status_code for _ in range(2)] == [200, 200]
-    stored = lone_product.stored_files()
+    stored = await lone_product.stored_files()
     refused = await lone_product.send(pictures.jpeg(48, 32, seed=2))
     assert_problem(refused, 429, "rate-limited")
     assert 1 <= int(refused.headers["retry-after"]) <= 20
-    assert lone_product.stored_files() == stored
+    assert await lone_product.stored_files() == stored
 
 
 async def assert_rejected(product: Product, answer: httpx.Response, code: str) -> None:

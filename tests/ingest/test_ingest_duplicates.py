@@ -22,14 +22,14 @@ async def send(product: Product, photo: bytes = PHOTO, key: str | None = None) -
 
 async def test_the_same_bytes_get_the_earlier_result(studio: Product, driver: FakeDriver) -> None:
     first = await studio.send(PHOTO)
-    stored = studio.stored_files()
+    stored = await studio.stored_files()
     again = await studio.send(PHOTO)
     assert (again.status_code, again.headers["x-outcome"]) == (200, "duplicate")
     for name in ("x-job-id", "x-result-url", "x-result-expires-at", "content-type"):
         assert again.headers[name] == first.headers[name]
     assert again.content == first.content
     assert len(driver.calls) == 1
-    assert studio.stored_files() == stored
+    assert await studio.stored_files() == stored
     assert len(await studio.jobs()) == 1
 
 
@@ -137,10 +137,10 @@ async def test_a_key_in_quotes_is_the_same_key(studio: Product) -> None:
 
 async def test_a_key_with_other_bytes_is_refused(studio: Product, driver: FakeDriver) -> None:
     await send(studio, key="k")
-    stored = studio.stored_files()
+    stored = await studio.stored_files()
     answer = await studio.send(OTHER, headers={"Idempotency-Key": "k"})
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-reused")
-    assert studio.stored_files() == stored
+    assert await studio.stored_files() == stored
     assert len(driver.calls) == 1
     assert len(await studio.jobs()) == 1
 
@@ -199,7 +199,7 @@ async def test_fifty_identical_requests_at_once_make_one_job(
     assert sorted(outcome for outcome, _ in answers) == ["duplicate"] * 49 + ["transformed"]
     assert len(driver.calls) == 1
     assert len(await studio.jobs()) == 1
-    assert len([name for name in studio.stored_files() if name.startswith("source/")]) == 1
+    assert len([name for name in await studio.stored_files() if name.startswith("source/")]) == 1
 
 
 async def test_who_joins_gets_the_jobs_failure(studio: Product, driver: FakeDriver) -> None:

@@ -52,7 +52,7 @@ async def test_a_failing_provider_is_named_for_its_failure(
     (attempt,) = job["attempts"]
     assert attempt["outcome"] == (behaviour.outcome if isinstance(behaviour, ProviderError) else "bad_answer")
     assert attempt["error"]
-    assert {name.partition("/")[0] for name in studio.stored_files()} <= {"source"}
+    assert {name.partition("/")[0] for name in await studio.stored_files()} <= {"source"}
 
 
 async def test_a_busy_providers_own_wait_is_passed_on(studio: Product, driver: FakeDriver) -> None:

@@ -31,7 +31,7 @@ async def test_a_sender_that_leaves_leaves_nothing_but_one_line_in_the_log(produ
     content_type, body = encode([text("password", SLOT_PASSWORD), file(PHOTO)])
     with capture_logs() as lines:
         await leave_after(product, content_type, body[: int(len(body) * share)])
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert await product.jobs() == []
     told = [line for line in lines if line["event"] != "http.answered"]
     assert [(line["event"], line["log_level"]) for line in told] == [("ingest.aborted", "info")]
@@ -83,7 +83,7 @@ async def test_a_store_that_takes_no_upload_leaves_nothing(
     assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
     assert int(answer.headers["retry-after"]) >= 1
     assert "x-job-id" not in answer.headers
-    assert shaky.stored_files() == []
+    assert await shaky.stored_files() == []
     assert await shaky.jobs() == []
     assert driver.calls == []
     store.broken = set()
@@ -101,7 +101,7 @@ async def test_a_store_that_takes_no_result_shows_nothing_half_done(
     assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
     job = await shaky.job(answer.headers["x-job-id"])
     assert (job["status"], job["failure"]["code"], job["result"]) == ("failed", "storage-unavailable", None)
-    assert [name.partition("/")[0] for name in shaky.stored_files()] == ["source"]
+    assert [name.partition("/")[0] for name in await shaky.stored_files()] == ["source"]
     assert await gallery(shaky) == []
     store.broken = set()
     again = await shaky.send(PHOTO)

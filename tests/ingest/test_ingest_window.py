@@ -143,7 +143,7 @@ async def test_an_upload_that_has_not_ended_when_the_window_closes_leaves_nothin
     assert (raised.value.status, raised.value.code) == (408, "upload-timeout")
     assert 0.2 < time.monotonic() - began < 0.55
     assert source.paused.is_set()
-    assert late.stored_files() == []
+    assert await late.stored_files() == []
     assert await late.jobs() == []
 
 

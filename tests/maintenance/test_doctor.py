@@ -135,6 +135,6 @@ async def test_no_address_at_all_is_right(database, tmp_path):
 
 async def test_a_new_product_is_well_but_for_the_clock_of_its_tests(product: Product, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 3 * GIB))
-    before = product.stored_files()
+    before = await product.stored_files()
     assert ill(await findings(product.parts.doctor)) == ["clock"]
-    assert product.stored_files() == before
+    assert await product.stored_files() == before

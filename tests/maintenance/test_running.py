@@ -93,7 +93,7 @@ async def test_the_sweep_runs_when_its_interval_is_over(followed):
         return not await due(product)
 
     await until(is_swept)
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_a_sweep_that_is_switched_off_does_not_run(followed, monkeypatch):
@@ -115,7 +115,7 @@ async def test_a_sweep_that_is_switched_off_does_not_run(followed, monkeypatch):
     product.clock.advance(hours=72)
     turns.clear()
     await until(has_turned)
-    assert len(product.stored_files()) == 6
+    assert len(await product.stored_files()) == 6
 
 
 async def test_one_failed_turn_does_not_end_a_loop(followed, monkeypatch):
@@ -136,7 +136,7 @@ async def test_one_failed_turn_does_not_end_a_loop(followed, monkeypatch):
         return not await due(product)
 
     await until(is_swept)
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert len(calls) >= 2
 
 

@@ -54,7 +54,7 @@ async def test_a_photo_is_there_until_its_second_and_gone_in_it(product: Product
     assert {answer.json()["code"] for answer in answers if answer.content} == {"result-expired"}
     assert (await ask(product, "GET", photo.own_path)).status_code == 410
     await product.parts.retention.settled()
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_the_end_that_was_announced_is_the_end(product: Product):
@@ -69,13 +69,13 @@ async def test_the_gallery_that_meets_an_expired_photo_has_it_deleted(product: P
     product.clock.advance(seconds=LIFE_SECONDS)
     await listed(product)
     await product.parts.retention.settled()
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_many_reads_of_an_expired_photo_delete_each_object_once(counted):
     product, store = counted
     photo = await send(product)
-    objects = product.stored_files()
+    objects = await product.stored_files()
     product.clock.advance(seconds=LIFE_SECONDS)
     answers = await asyncio.gather(*(ask(product, "GET", photo.path) for _ in range(300)))
     assert {code_of(answer) for answer in answers} == {(410, "result-expired")}
@@ -88,8 +88,8 @@ async def test_many_reads_of_an_expired_photo_delete_each_object_once(counted):
 async def test_one_sweep_deletes_what_is_over_and_a_second_one_finds_nothing(counted):
     product, store = counted
     await send(product, 1)
-    first = product.stored_files()
-    first_bytes = sum((product.data_dir / "media" / name).stat().st_size for name in first)
+    first = await product.stored_files()
+    first_bytes = await product.stored_bytes()
     product.clock.advance(hours=1)
     await send(product, 2)
     retention = product.parts.retention
@@ -100,7 +100,7 @@ async def test_one_sweep_deletes_what_is_over_and_a_second_one_finds_nothing(cou
     done = await retention.evict_expired()
     assert (done.count, done.freed_bytes, done.failed) == (len(first), first_bytes, 0)
     assert sorted(store.deleted) == first
-    assert len(product.stored_files()) == len(first)
+    assert len(await product.stored_files()) == len(first)
     assert (await retention.evict_expired()).count == 0
     assert sorted(store.deleted) == first
 
@@ -112,7 +112,7 @@ async def test_two_sweeps_at_once_leave_nothing_and_break_nothing(counted):
     product.clock.advance(seconds=LIFE_SECONDS)
     retention = product.parts.retention
     await asyncio.gather(*(retention.evict_expired() for _ in range(4)))
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert (await retention.count_due()).count == 0
 
 
@@ -131,7 +131,7 @@ async def test_what_the_store_will_not_delete_now_goes_with_a_later_sweep(counte
         assert code_of(await ask(product, "GET", photo.path)) == (410, "result-expired")
         await product.parts.retention.settled()
     assert (await product.parts.retention.evict_expired()).count == 6
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
 
 
 async def test_a_source_with_a_life_of_its_own_goes_at_its_own_time(product: Product):
@@ -139,7 +139,7 @@ async def test_a_source_with_a_life_of_its_own_goes_at_its_own_time(product: Pro
     photo = await send(product)
     product.clock.advance(hours=1)
     assert (await product.parts.retention.evict_expired()).count == 1
-    assert not [name for name in product.stored_files() if name.startswith("source/")]
+    assert not [name for name in await product.stored_files() if name.startswith("source/")]
     assert (await ask(product, "GET", photo.path)).status_code == 200
 
 
@@ -147,7 +147,7 @@ async def test_a_source_of_no_life_is_gone_when_its_job_has_ended(product: Produ
     await product.change_slot(source_ttl_hours=0)
     photo = await send(product)
     await product.parts.retention.settled()
-    assert not [name for name in product.stored_files() if name.startswith("source/")]
+    assert not [name for name in await product.stored_files() if name.startswith("source/")]
     assert (await ask(product, "GET", photo.path)).status_code == 200
 
 

@@ -79,13 +79,13 @@ async def test_a_photo_that_waits_for_approval_is_seen_through_its_own_link_alon
 
 async def test_a_deleted_result_takes_renditions_and_source_along(product, photo):
     other = await send(product, 2)
-    before = product.stored_files()
+    before = await product.stored_files()
     answer = await remove(product, photo)
     assert (answer.status_code, answer.content) == (204, b"")
     assert await statuses(product, photo) == {410}
     assert code_of(await product.client.get(photo.path)) == (410, "result-removed")
     assert await listed(product) == [other.job_id]
-    assert len(product.stored_files()) == len(before) - 6
+    assert len(await product.stored_files()) == len(before) - 6
     assert ("result.removed", "boss") in await actions(product, photo.job_id)
     job = (await product.client.get(f"/api/jobs/{photo.job_id}")).json()
     assert (job["status"], job["result"]) == ("done", None)
@@ -107,7 +107,7 @@ async def test_an_end_may_come_sooner(product, photo):
     product.clock.advance(seconds=1)
     assert await statuses(product, photo) == {410}
     await product.parts.retention.evict_expired()
-    assert product.stored_files() == []
+    assert await product.stored_files() == []
     assert ("job.expiry_changed", "boss") in await actions(product, photo.job_id)
 
 
@@ -170,11 +170,11 @@ async def test_a_cleanup_takes_what_is_over_of_that_slot_alone(product, photo):
     living = await send(product, 2)
     product.clock.advance(hours=71)
     await product.sign_in()
-    size = sum((product.data_dir / "media" / name).stat().st_size for name in product.stored_files())
+    size = await product.stored_bytes()
     assert (await clean(product, slot="slot-002")).json() == {"evicted": 0, "freed_bytes": 0}
     done = (await clean(product)).json()
     assert done["evicted"] == 6
-    left = sum((product.data_dir / "media" / name).stat().st_size for name in product.stored_files())
+    left = await product.stored_bytes()
     assert done["freed_bytes"] == size - left > 0
     assert await statuses(product, living) == {200}
     assert (await clean(product)).json() == {"evicted": 0, "freed_bytes": 0}
@@ -188,7 +188,7 @@ async def test_a_cleanup_of_everything_leaves_nothing_of_the_slot(product, photo
     assert await statuses(product, photo) == {410}
     assert await listed(product) == []
     assert await statuses(product, other) == {200}
-    assert {name.split("/")[1] for name in product.stored_files()} == {"slot-002"}
+    assert {name.split("/")[1] for name in await product.stored_files()} == {"slot-002"}
     again = await send(product)
     assert again.job_id != photo.job_id
 

@@ -71,14 +71,14 @@ async def test_a_template_is_told_what_it_is_and_stays_when_photos_go(product: P
     document = answer.json()
     assert set(document) == {"media_id", "content_type", "size_bytes", "width", "height"}
     assert (document["content_type"], document["width"], document["height"]) == ("image/png", 100, 50)
-    assert "frame.png" not in str(product.stored_files())
+    assert "frame.png" not in str(await product.stored_files())
     await product.change_slot(template_media=[{"role": "frame", "media_id": document["media_id"]}])
     await send(product)
     await product.client.post("/api/slots/slot-001/cleanup?everything=true", headers=product.admin)
     product.clock.advance(days=100)
     await product.parts.retention.evict_expired()
     await product.parts.reconciler.reconcile(whole_store=True)
-    assert [name.split("/")[0] for name in product.stored_files()] == ["template"]
+    assert [name.split("/")[0] for name in await product.stored_files()] == ["template"]
 
 
 async def test_a_step_without_its_template_is_a_failure_that_says_so(product: Product):
@@ -119,4 +119,4 @@ async def test_wrong_templates_are_refused_and_leave_nothing(product: Product):
         "malformed-upload",
     )
     assert (await product.client.post("/api/templates", json={}, headers=product.admin)).status_code in (400, 415)
-    assert product.stored_files() == []
+    assert await product.stored_files() == []

@@ -11,6 +11,7 @@ from litestar import Litestar
 from photochanger.adapters.db.migrate import migrate
 from photochanger.adapters.imaging.imaging import Imaging
 from photochanger.adapters.providers.driver import Driver
+from photochanger.adapters.storage.s3 import S3Store
 from photochanger.adapters.storage.store import ObjectStore
 from photochanger.app import serve_parts
 from photochanger.assembly import Parts
@@ -19,6 +20,8 @@ from photochanger.config import load_config
 from photochanger.features.audit.schemas import Actor
 from tests.support.clock import FakeClock
 from tests.support.database import databases
+from tests.support.s3 import leftovers, place_of, stands
+from tests.support.streams import read_all
 
 SLOT_PASSWORD = "slot pass-wörd 1"
 ADMIN_PASSWORD = "admin pass-wörd 1"
@@ -84,10 +87,19 @@ class Product:
         items: list[dict[str, Any]] = (await self.client.get("/api/jobs", headers=self.admin)).json()["items"]
         return items
 
-    def stored_files(self) -> list[str]:
-        """Everything that lies in the folder store, unfinished uploads included."""
+    async def stored_files(self) -> list[str]:
+        """Everything that lies in the store, unfinished uploads included."""
+        if isinstance(self.parts.store, S3Store):
+            return await leftovers(place_of(self.data_dir))
         root = self.data_dir / "media"
         return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+    async def stored_bytes(self) -> int:
+        return sum([len(await self.stored(name)) for name in await self.stored_files()])
+
+    async def stored(self, name: str) -> bytes:
+        async with self.parts.store.get(name) as chunks:
+            return await read_all(chunks)
 
 
 class SharedImaging(Imaging):
@@ -118,7 +130,10 @@ async def running_product(
     """Migrated, `slot-001` with a password, an administrator signed in."""
     clock = clock or FakeClock()
     url = await databases.url(data_dir / "photochanger.db")
-    given = {"PHOTOCHANGER_DATA_DIR": str(data_dir), "DATABASE_URL": url, **(environ or {})}
+    given = {"PHOTOCHANGER_DATA_DIR": str(data_dir), "DATABASE_URL": url}
+    if stands.on_s3:
+        given |= place_of(data_dir).environ
+    given |= environ or {}
     config = load_config(given, env_file=None)
     parts = Parts(config, store=store, providers=providers, clock=clock, imaging=imaging)
     await migrate(parts.database.engine, assets("migrations"))

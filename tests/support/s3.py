@@ -1,6 +1,7 @@
 """A real S3 server (SeaweedFS), once per run, with one bucket; every test gets a prefix of its own in it."""
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -77,6 +79,25 @@ class S3Address(Struct, frozen=True):
 def own_place() -> S3Address:
     """A prefix nobody else has, on the server of this run."""
     return S3Address(os.environ[ADDRESS_VARIABLE], prefix=f"{uuid.uuid4().hex}/")
+
+
+def place_of(data_dir: Path) -> S3Address:
+    """The prefix that belongs to a product's data directory: who starts on it again finds its photos."""
+    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:32]
+    return S3Address(os.environ[ADDRESS_VARIABLE], prefix=f"{name}/")
+
+
+shared_session = cache(aiobotocore.session.get_session)
+"""A session reads S3's description, which takes longer than most tests: a run's products share one."""
+
+
+class Stands:
+    """Whether this run's products keep their photos on the S3 server: `pytest --store s3`."""
+
+    on_s3 = False
+
+
+stands = Stands()
 
 
 def free_ports(count: int) -> list[int]:
@@ -161,7 +182,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 async def leftovers(address: S3Address) -> list[str]:
     """Objects and open uploads of a place, asked without the product's store."""
-    session = aiobotocore.session.get_session()
+    session = shared_session()
     keys = {"aws_access_key_id": address.access_key, "aws_secret_access_key": address.secret_key}
     async with session.create_client("s3", endpoint_url=address.endpoint, region_name="us-east-1", **keys) as client:
         objects = await client.list_objects_v2(Bucket=address.bucket, Prefix=address.prefix)
