@@ -41,12 +41,19 @@ class Installation:
 
     async def prepare(self) -> None:
         """The schema, a password for `slot-001`, and the administrator `boss`."""
-        config = load_config(self.environ | {"PHOTOCHANGER_DATA_DIR": str(self._folder / "console")}, env_file=None)
-        parts = Parts(config)
-        await migrate(parts.database.engine, assets("migrations"))
-        await parts.accounts.create("boss", ADMIN_PASSWORD, "admin", Actor.command_line())
-        await parts.slots.set_password("slot-001", SLOT_PASSWORD, Actor.command_line())
-        await parts.close()
+        async with self.parts(self._folder / "console") as parts:
+            await migrate(parts.database.engine, assets("migrations"))
+            await parts.accounts.create("boss", ADMIN_PASSWORD, "admin", Actor.command_line())
+            await parts.slots.set_password("slot-001", SLOT_PASSWORD, Actor.command_line())
+
+    @asynccontextmanager
+    async def parts(self, data_dir: Path) -> AsyncIterator[Parts]:
+        """What a command works with, on the machine with that data directory."""
+        parts = Parts(load_config(self.environ | {"PHOTOCHANGER_DATA_DIR": str(data_dir)}, env_file=None))
+        try:
+            yield parts
+        finally:
+            await parts.close()
 
     def machine(self, name: str) -> Server:
         """With a data directory of its own."""
