@@ -69,6 +69,17 @@ class Installation:
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def overhearing(self) -> AsyncIterator[list[str]]:
+        """What processes tell each other meanwhile."""
+        heard: list[str] = []
+        connection = await asyncpg.connect(f"{self._server}/{self.database}")
+        try:
+            await connection.add_listener("photochanger", lambda *notice: heard.append(notice[-1]))
+            yield heard
+        finally:
+            await connection.close()
+
     async def objects(self) -> list[str]:
         """Everything in the place, but unfinished uploads, asked without the product's store."""
         return (await stored(self.place)).objects
