@@ -24,6 +24,7 @@ _SERVERS = pytest.StashKey[ExitStack]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
     parser.addoption("--store", choices=["local", "s3"], default="local", help="where they keep photos")
+    parser.addoption("--kills", type=int, default=3, help="how often a machine of the production stack loses its power")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -181,7 +181,6 @@ class Parts:
             slots=self.slots,
             retention=self.retention,
             passwords=self.passwords,
-            rates=self.rates,
         )
 
     @cached_property

@@ -16,6 +16,7 @@ FEATURE_ORDER = [
 ]
 DOORS = {"service", "schemas", "models", "deps"}
 EXTRA_DOORS = {
+    "accounts": {"failures"},
     "jobs": {"runners"},
     "media": {"keys", "delivery", "retention"},
     "slots": {"access", "links"},
@@ -35,7 +36,7 @@ FEATURE_FILES = {
     *("__init__", "models", "repository", "service", "schemas", "forms", "api", "pages", "public", "deps"),
 }
 EXTRA_FILES = {
-    "accounts": {"credentials", "tokens", "lockout"},
+    "accounts": {"credentials", "tokens", "lockout", "failures"},
     "ingest": {
         *(
             "multipart",

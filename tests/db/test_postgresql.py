@@ -1,6 +1,7 @@
 """What PostgreSQL brings: a database that can be away, a pool that can run dry, other processes."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -161,6 +162,18 @@ async def test_a_schema_that_is_behind_is_refused(url: str):
     await asyncio.gather(*(migrate(engine, FOLDER) for _ in range(3)))  # one after the other
     await use_schema(engine, FOLDER)
     await engine.dispose()
+
+
+async def test_a_goodbye_that_nobody_answers_is_nobodys_trouble(
+    url: str, cluster: Cluster, proxy: Proxy, product_log: io.StringIO
+):
+    database = Database(create_engine(url.replace(str(cluster.port), str(proxy.port))))
+    async with database.read() as session:
+        await session.execute(text("SELECT 1"))
+    proxy.hold()
+    await database.close()
+    proxy.release()
+    assert product_log.getvalue() == ""
 
 
 async def test_a_statement_that_takes_too_long_is_ended(url: str):

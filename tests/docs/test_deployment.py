@@ -8,13 +8,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
+
+from photochanger.cli import main
+from photochanger.config import Config
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 OURS = ("app", "migrate", "storage-init")
+VARIABLES = {str(field.validation_alias) for field in Config.model_fields.values()}
+OF_OTHERS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PATH", "CREDENTIALS_DIRECTORY"}
+"""What Python, the shell and `load_config` itself ask for."""
 
 
 @pytest.fixture
@@ -97,3 +105,58 @@ def test_the_image_is_built_of_what_docker_may_see():
     assert "*" in lines
     assert copied == allowed
     assert all((ROOT / name).exists() for name in allowed)
+
+
+def test_what_the_product_is_told_in_containers_are_variables_that_it_knows():
+    """One it does not know would be ignored without a word."""
+    for name in OURS:
+        service = COMPOSE["services"][name]
+        assert {*service["environment"], *service["secrets"]} <= VARIABLES
+    [block] = re.findall(r"^ENV (.+?[^\\])$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"([A-Z_]+)=", block)) <= VARIABLES | OF_OTHERS
+    interpolated = re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    assert interpolated
+    assert set(interpolated) <= VARIABLES
+
+
+def test_the_other_images_are_told_what_they_know():
+    """Of PostgreSQL's image, as its page names them; every secret that it reads is mounted."""
+    database = COMPOSE["services"]["db"]
+    known = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE", "POSTGRES_INITDB_ARGS"}
+    assert set(database["environment"]) <= known
+    assert database["environment"]["POSTGRES_PASSWORD_FILE"] == f"/run/secrets/{database['secrets'][0]}"
+    store = COMPOSE["services"]["s3"]
+    assert f"-s3.config=/run/secrets/{store['secrets'][0]}" in store["entrypoint"]
+    assert "environment" not in store
+
+
+def test_deploying_names_variables_that_exist():
+    named = set(re.findall(r"`(?:secrets/)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)[`=]", PAGE))
+    assert "DATABASE_URL" in named
+    assert named <= VARIABLES | set(COMPOSE["secrets"])
+
+
+def test_deploying_names_commands_that_exist():
+    said = [
+        *re.findall(
+            r"(?:docker compose run --rm(?: -T)? app|bin/photochanger|`photochanger|^photochanger) (.+)$",
+            PAGE,
+            re.MULTILINE,
+        ),
+        *re.findall(r"`((?:doctor|cleanup|reconcile|migrate|serve|storage|slots|accounts)(?: [^`]*)?)`", PAGE),
+    ]
+    assert len(said) > 10
+    for line in said:
+        check_command(line.split("`")[0].split())
+    for name in OURS[1:]:
+        check_command(COMPOSE["services"][name]["command"])
+
+
+def check_command(words: list[str]) -> None:
+    """The command is there, and has every option."""
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        assert words[0] in command.commands, words
+        command, words = command.commands[words[0]], words[1:]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options, words

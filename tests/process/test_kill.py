@@ -1,17 +1,14 @@
 """Power cuts, twenty of them: what was acknowledged stays, what was not leaves nothing."""
 
 import asyncio
-import hashlib
 import random
-from itertools import count
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.support.canary import leaks
-from tests.support.pictures import jpeg
 from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
+from tests.support.sender import missing, photos, send_until_it_dies, unseen
 from tests.support.server import Server
 
 ROUNDS, SENDERS = 20, 6
@@ -32,44 +29,6 @@ async def server(tmp_path):
     await server.end()
 
 
-def photos():
-    """Different ones, cheaply: one picture with a numbered comment segment."""
-    plain = jpeg(160, 120, seed=7)
-    for number in count():
-        comment = f"{number:08}".encode()
-        yield plain[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + plain[2:]
-
-
-async def send_until_it_dies(server, kept, supply):
-    """`kept` gets the path and the hash of every photo whose answer was whole."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-        while True:
-            files = {"fileToUpload": ("a.jpg", next(supply), "image/jpeg")}
-            try:
-                answer = await client.post("/api/ingest/slot-001", data={"password": SLOT_PASSWORD}, files=files)
-            except httpx.TransportError:
-                return
-            assert answer.status_code == 200, answer.text
-            link = urlsplit(answer.headers["x-result-url"])
-            kept[f"{link.path}?{link.query}"] = hashlib.sha256(answer.content).hexdigest()
-
-
-async def missing(client, kept):
-    """What does not download as it was acknowledged."""
-    found = {}
-    for path in kept:
-        answer = await client.get(path)
-        found[path] = (answer.status_code, hashlib.sha256(answer.content).hexdigest())
-    return [path for path, digest in kept.items() if found[path] != (200, digest)]
-
-
-async def unseen(client):
-    """Addresses the gallery shows that do not answer."""
-    items = (await client.get("/public/slots/slot-001", headers={"Accept": "application/json"})).json()["items"]
-    urls = [item[name] for item in items for name in ("url", "thumb_url", "screen_url")]
-    return [url for url in urls if (await client.get(urlsplit(url).path)).status_code != 200]
-
-
 @pytest.mark.timeout(300)
 async def test_twenty_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half_done(server):
     chance, supply = random.Random(20), photos()
@@ -85,7 +44,7 @@ async def test_twenty_kills_under_load_lose_nothing_acknowledged_and_leave_nothi
             assert running.json()["items"] == []
             assert await unseen(client) == []
         fresh: dict[str, str] = {}
-        load = [asyncio.create_task(send_until_it_dies(server, fresh, supply)) for _ in range(SENDERS)]
+        load = [asyncio.create_task(send_until_it_dies(server.url, fresh, supply)) for _ in range(SENDERS)]
         await asyncio.sleep(chance.random())  # the moment of the cut is what is tried
         await server.kill()
         await asyncio.gather(*load)

@@ -180,12 +180,26 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-async def leftovers(address: S3Address) -> list[str]:
+class Stored(Struct):
+    """Keys, without the prefix of their place."""
+
+    objects: list[str]
+    uploads: list[str]
+
+
+async def stored(address: S3Address) -> Stored:
     """Objects and open uploads of a place, asked without the product's store."""
     session = shared_session()
     keys = {"aws_access_key_id": address.access_key, "aws_secret_access_key": address.secret_key}
+    found: dict[str, list[str]] = {}
     async with session.create_client("s3", endpoint_url=address.endpoint, region_name="us-east-1", **keys) as client:
-        objects = await client.list_objects_v2(Bucket=address.bucket, Prefix=address.prefix)
-        uploads = await client.list_multipart_uploads(Bucket=address.bucket, Prefix=address.prefix)
-    found = [*objects.get("Contents", []), *uploads.get("Uploads", [])]
-    return sorted(each["Key"].removeprefix(address.prefix) for each in found)
+        for operation, members in (("list_objects_v2", "Contents"), ("list_multipart_uploads", "Uploads")):
+            pages = client.get_paginator(operation).paginate(Bucket=address.bucket, Prefix=address.prefix)
+            names = [each["Key"].removeprefix(address.prefix) async for page in pages for each in page.get(members, [])]
+            found[members] = sorted(names)
+    return Stored(found["Contents"], found["Uploads"])
+
+
+async def leftovers(address: S3Address) -> list[str]:
+    found = await stored(address)
+    return sorted(found.objects + found.uploads)

@@ -3,6 +3,8 @@
 Nothing here may promise for one what the other cannot keep.
 """
 
+from contextlib import suppress
+
 import asyncpg
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -68,7 +70,8 @@ def _postgresql(url: URL, pool_size: int) -> AsyncEngine:
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 – the library's signature
         """Whoever waits for a database that is gone does not also wait for its goodbye."""
-        await super().close(timeout=_GOODBYE_SECONDS if timeout is None else min(timeout, _GOODBYE_SECONDS))
+        with suppress(TimeoutError):  # then it has been cut off, which is goodbye enough
+            await super().close(timeout=_GOODBYE_SECONDS if timeout is None else min(timeout, _GOODBYE_SECONDS))
 
 
 def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -43,7 +43,7 @@ class Session(Base):
 
 
 class LoginFailure(Base):
-    """The lock of a name and address survives a restart and holds on every replica."""
+    """The lock of a name, or of a gallery's PIN, and an address survives a restart and holds on every replica."""
 
     __tablename__ = "login_failures"
     __table_args__ = (

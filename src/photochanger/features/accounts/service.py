@@ -14,9 +14,10 @@ from photochanger.core.errors import Problem
 from photochanger.core.forms import Mistakes, invalid
 from photochanger.core.ids import new_id
 from photochanger.features.accounts.credentials import ORIGIN, follow
-from photochanger.features.accounts.lockout import FAILURES, locked_until, subject_of
-from photochanger.features.accounts.models import Account, LoginFailure, Origin, Role, Session
-from photochanger.features.accounts.repository import AccountRepository, LoginFailureRepository, SessionRepository
+from photochanger.features.accounts.failures import Failures
+from photochanger.features.accounts.lockout import FAILURES, subject_of
+from photochanger.features.accounts.models import Account, Origin, Role, Session
+from photochanger.features.accounts.repository import AccountRepository, SessionRepository
 from photochanger.features.accounts.schemas import AccountDocument, Identity, Token
 from photochanger.features.accounts.tokens import LEEWAY, LIFE, Tokens
 from photochanger.features.audit.schemas import Actor
@@ -50,17 +51,18 @@ class AccountService:
         """
         subject = subject_of(username)
         async with self._database.read() as session:
-            await self._refuse_locked(session, subject, address)
+            await _refuse_locked(Failures(session, self._clock, subject, address))
             account = await AccountRepository(session).find(username) if _is_name(username) else None
         is_right = await self._is_right(account, password)
         async with self._database.write() as session:
-            await LoginFailureRepository(session).lock(subject, address)
-            await self._refuse_locked(session, subject, address)
+            failures = Failures(session, self._clock, subject, address)
+            await failures.lock()
+            await _refuse_locked(failures)
             token = await self._open(session, account, address) if account is not None and is_right else None
             if token is None:
-                await self._count_failure(session, subject, account, address)
+                await self._count_failure(session, failures, account, address)
             else:
-                await LoginFailureRepository(session).clear(subject, address)
+                await failures.clear()
         if token is None:
             raise Problem("credentials-invalid")
         return token
@@ -151,15 +153,6 @@ class AccountService:
             return False
         return await self._passwords.verify(account.password_hash, password) and account.disabled_at is None
 
-    async def _refuse_locked(self, session: AsyncSession, subject: str, address: str) -> None:
-        now = self._clock.now()
-        until = locked_until(await LoginFailureRepository(session).list_times(subject, address, now), now)
-        if until is not None:
-            seconds = (until - now).total_seconds()
-            minutes = math.ceil(seconds / 60)
-            wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
-            raise Problem("login-locked", f"Wait {wait}, then try again.", retry_after=seconds)
-
     async def _open(self, session: AsyncSession, verified: Account, address: str) -> Token | None:
         """A session, unless the account changed while its password was verified."""
         now = self._clock.now()
@@ -183,11 +176,11 @@ class AccountService:
         token = self._tokens.issue(account_id=account.id, jti=jti, now=now)
         return Token(access_token=token, expires_in=int(LIFE.total_seconds()))
 
-    async def _count_failure(self, session: AsyncSession, subject: str, account: Account | None, address: str) -> None:
-        failures = LoginFailureRepository(session)
-        now = self._clock.now()
-        await failures.add(LoginFailure(id=new_id(now), subject=subject, address=address, failed_at=now))
-        if locked_until(await failures.list_times(subject, address, now), now) is not None:
+    async def _count_failure(
+        self, session: AsyncSession, failures: Failures, account: Account | None, address: str
+    ) -> None:
+        await failures.count()
+        if await failures.seconds_locked() is not None:
             name = account.username if account is not None else _NOBODY
             actor = Actor("anonymous", address)
             await record(session, self._clock, actor, "login.locked", name, {"failures": FAILURES})
@@ -199,6 +192,14 @@ class AccountService:
         if account.origin == ORIGIN:
             raise invalid("username", "stands in the credentials file; change it there")
         return account
+
+
+async def _refuse_locked(failures: Failures) -> None:
+    seconds = await failures.seconds_locked()
+    if seconds is not None:
+        minutes = math.ceil(seconds / 60)
+        wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
+        raise Problem("login-locked", f"Wait {wait}, then try again.", retry_after=seconds)
 
 
 def _is_name(username: str) -> bool:

@@ -5,12 +5,12 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from photochanger.adapters.coordination.rate import Rates
 from photochanger.adapters.db.session import Database
 from photochanger.adapters.passwords import Passwords
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import new_id
+from photochanger.features.accounts.failures import Failures
 from photochanger.features.galleries.models import Album
 from photochanger.features.galleries.repository import AlbumRepository
 from photochanger.features.jobs.models import Job
@@ -18,9 +18,6 @@ from photochanger.features.media.retention import Retention
 from photochanger.features.media.service import media_in
 from photochanger.features.slots.schemas import ConfiguredSlot
 from photochanger.features.slots.service import SlotService
-
-WRONG_PINS = 5
-PIN_LOCK_SECONDS = 15 * 60
 
 
 class GalleryPage(Struct, kw_only=True):
@@ -37,14 +34,12 @@ class GalleryService:
         slots: SlotService,
         retention: Retention,
         passwords: Passwords,
-        rates: Rates,
     ) -> None:
         self._database = database
         self._clock = clock
         self._slots = slots
         self._retention = retention
         self._passwords = passwords
-        self._rates = rates
 
     async def get_gallery(self, slot_id: str) -> ConfiguredSlot:
         """The slot whose gallery is meant; raises `gallery-not-found`."""
@@ -72,18 +67,17 @@ class GalleryService:
 
     async def is_pin(self, gallery: ConfiguredSlot, pin: str, address: str) -> bool:
         """Raises `pin-locked` after five wrong ones within 15 minutes from one address."""
-        limit = ("pin", WRONG_PINS, PIN_LOCK_SECONDS, gallery.slot_id, address)
-        await self._refuse_locked(limit)
+        tried = (self._clock, f"pin {gallery.slot_id}", address)
+        async with self._database.read() as session:
+            await _refuse_locked(Failures(session, *tried))
         is_right = gallery.pin_hash is not None and await self._passwords.verify(gallery.pin_hash, pin)
-        await self._refuse_locked(limit)  # again: all PINs sent at once passed the first look
-        if not is_right:
-            await self._rates.hit(*limit)
+        async with self._database.write() as session:
+            failures = Failures(session, *tried)
+            await failures.lock()
+            await _refuse_locked(failures)  # again: all PINs sent at once passed the first look
+            if not is_right:
+                await failures.count()
         return is_right
-
-    async def _refuse_locked(self, limit: tuple[str, int, int, str, str]) -> None:
-        wait = await self._rates.wait_for(*limit)
-        if wait is not None:
-            raise Problem("pin-locked", retry_after=wait)
 
     async def find_album_id(self, job_id: UUID) -> UUID | None:
         async with self._database.read() as session:
@@ -98,6 +92,12 @@ class GalleryService:
         if album is None or not jobs:
             raise Problem("gallery-not-found")
         return album, jobs
+
+
+async def _refuse_locked(failures: Failures) -> None:
+    seconds = await failures.seconds_locked()
+    if seconds is not None:
+        raise Problem("pin-locked", retry_after=seconds)
 
 
 async def append_to_album(session: AsyncSession, clock: Clock, slot_id: str, key: str, job_id: UUID) -> None:
