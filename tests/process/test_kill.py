@@ -9,7 +9,7 @@ import pytest
 from tests.support.canary import leaks
 from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
 from tests.support.sender import missing, photos, send_until_it_dies, unseen
-from tests.support.server import Server
+from tests.support.server import Server, until
 
 ROUNDS, SENDERS = 20, 6
 UNLIMITED = {"RATE_LIMIT_INGEST_RPS": "100000", "RATE_LIMIT_INGEST_BURST": "100000"}
@@ -45,6 +45,7 @@ async def test_twenty_kills_under_load_lose_nothing_acknowledged_and_leave_nothi
             assert await unseen(client) == []
         fresh: dict[str, str] = {}
         load = [asyncio.create_task(send_until_it_dies(server.url, fresh, supply)) for _ in range(SENDERS)]
+        await until(fresh.__len__, seconds=60)
         await asyncio.sleep(chance.random())  # the moment of the cut is what is tried
         await server.kill()
         await asyncio.gather(*load)

@@ -39,6 +39,7 @@ class Round:
             return any(runner in key for key in await self._installed.open_uploads() for runner in dead)
 
         await until(is_open, seconds=60)
+        await until(self.kept.__len__, seconds=60)
         await asyncio.sleep(seconds)  # the moment of the cut is what is tried
         await server.kill()
         half.cancel()
