@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from photochanger.adapters.db.engine import create_engine
 from photochanger.adapters.db.migrate import SchemaBehind, migrate, use_schema
 from photochanger.adapters.db.notices import PostgresNotices
-from photochanger.adapters.db.session import Database
+from photochanger.adapters.db.session import Database, DatabaseUnavailable
 from photochanger.assets import assets
 from tests.support.drivers import FakeDriver, Gate, step
 from tests.support.pictures import jpeg
@@ -85,6 +86,48 @@ async def seconds_until_503(product: Product) -> float:
     return time.monotonic() - began
 
 
+async def within_limit(sending: Awaitable[httpx.Response]) -> httpx.Response:
+    began = time.monotonic()
+    answer = await sending
+    assert time.monotonic() - began < SECONDS_TO_KNOW + CI
+    return answer
+
+
+async def ended(product: Product, job_id: str) -> None:
+    async def is_ended() -> bool:
+        answer = await product.client.get(f"/api/jobs/{job_id}", headers=product.admin)
+        return answer.status_code == 200 and answer.json()["status"] != "processing"
+
+    await until(is_ended, seconds=SECONDS_TO_HEAL)
+
+
+@pytest.fixture
+def hang_at(product: Product, proxy: Proxy) -> Iterator[Callable[[str, bool], None]]:
+    """Holds the wire at the next statement that begins so: before it is sent, or when it was answered."""
+    engine, wanted = product.parts.database.engine.sync_engine, [("", False)]
+
+    def hang(sql: str, *, answered: bool) -> None:
+        if wanted[0][1] == answered and wanted[0][0] and sql.startswith(wanted[0][0]):
+            wanted[0] = ("", False)
+            proxy.hold()
+
+    def before(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        hang(sql, answered=False)
+
+    def after(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        hang(sql, answered=True)
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+
+    def arm(beginning: str, answered: bool) -> None:  # noqa: FBT001 – as the tests read best
+        wanted[0] = (beginning, answered)
+
+    yield arm
+    event.remove(engine, "before_cursor_execute", before)
+    event.remove(engine, "after_cursor_execute", after)
+
+
 async def heals(product: Product) -> None:
     async def answers() -> bool:
         return (await product.client.get("/api/jobs", headers=product.admin)).status_code == 200
@@ -127,14 +170,64 @@ async def test_a_job_whose_end_cannot_be_saved_is_not_claimed(product: Product, 
     await driver.called.wait()
     proxy.hold()
     gate.open.set()
-    answer = await sending
+    answer = await within_limit(sending)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     proxy.cut()
     proxy.release()
     await heals(product)
-    assert [job["status"] for job in await product.jobs()] == ["processing"]
     gallery = await product.client.get("/public/slots/slot-001", headers={"Accept": "application/json"})
-    assert gallery.json()["items"] == []
+    jobs = await product.jobs()
+    assert [item["job_id"] for item in gallery.json()["items"]] == [job["job_id"] for job in jobs if job["result"]]
+    again = await product.send(jpeg(60, 40))  # ended meanwhile: what was made is not made again
+    assert (again.status_code, again.headers["x-outcome"]) == (200, "duplicate")
+    assert again.headers["x-job-id"] == answer.headers["x-job-id"]
+    assert len(driver.calls) == 1
+
+
+async def test_a_call_that_a_hanging_database_cannot_note_is_not_made(
+    product: Product, proxy: Proxy, driver: FakeDriver, hang_at: Callable[[str, bool], None]
+):
+    hang_at("INSERT INTO attempts", False)
+    answer = await within_limit(product.send(jpeg(60, 40)))
+    assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+    assert driver.calls == []
+    proxy.release()
+    await ended(product, answer.headers["x-job-id"])
+    assert (await product.send(jpeg(60, 40))).status_code == 200
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "is lost"])
+async def test_a_job_whose_opening_was_not_confirmed_in_time_is_closed_if_it_is_open(
+    product: Product, proxy: Proxy, driver: FakeDriver, hang_at: Callable[[str, bool], None], *, arrives: bool
+):
+    """The commit is on its way when the database hangs."""
+    hang_at("INSERT INTO media", True)
+    answer = await within_limit(product.send(jpeg(60, 40)))
+    assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+    if not arrives:
+        proxy.cut()
+    proxy.release()
+    await heals(product)
+    for job in await product.jobs():
+        await ended(product, job["job_id"])
+    assert driver.calls == []
+    again = await product.send(jpeg(60, 40))
+    assert (again.status_code, again.headers["x-outcome"]) == (200, "transformed")
+
+
+async def test_who_hangs_in_a_goodbye_is_answered_and_keeps_no_connection(url: str, cluster: Cluster, proxy: Proxy):
+    database = Database(create_engine(url.replace(str(cluster.port), str(proxy.port)), pool_size=1))
+    began = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        async with database.read() as session:
+            await session.execute(text("SELECT 1"))
+            proxy.hold()
+    assert time.monotonic() - began < SECONDS_TO_KNOW + CI
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    proxy.release()
+    async with database.read() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+    await database.close()
 
 
 async def test_sixty_hanging_jobs_hold_none_of_three_connections(
