@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Literal
 
 import asyncpg
-import httpx
 import pytest
 from sqlalchemy import event, text
 
@@ -24,8 +25,8 @@ from tests.support.tcp import Proxy
 
 FOLDER = assets("migrations")
 SECONDS_TO_KNOW, SECONDS_TO_HEAL = 2.5, 5.0
-CI = 0.4
-"""What a busy machine adds."""
+CI = 1.5
+"""What a busy machine may add; who waited twice would take 4.6 s."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,13 +87,6 @@ async def seconds_until_503(product: Product) -> float:
     return time.monotonic() - began
 
 
-async def within_limit(sending: Awaitable[httpx.Response]) -> httpx.Response:
-    began = time.monotonic()
-    answer = await sending
-    assert time.monotonic() - began < SECONDS_TO_KNOW + CI
-    return answer
-
-
 async def ended(product: Product, job_id: str) -> None:
     async def is_ended() -> bool:
         answer = await product.client.get(f"/api/jobs/{job_id}", headers=product.admin)
@@ -101,31 +95,35 @@ async def ended(product: Product, job_id: str) -> None:
     await until(is_ended, seconds=SECONDS_TO_HEAL)
 
 
-@pytest.fixture
-def hang_at(product: Product, proxy: Proxy) -> Iterator[Callable[[str, bool], None]]:
+class Hang:
     """Holds the wire at the next statement that begins so: before it is sent, or when it was answered."""
-    engine, wanted = product.parts.database.engine.sync_engine, [("", False)]
 
-    def hang(sql: str, *, answered: bool) -> None:
-        if wanted[0][1] == answered and wanted[0][0] and sql.startswith(wanted[0][0]):
-            wanted[0] = ("", False)
-            proxy.hold()
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._wanted: tuple[str, str] | None = None
+        self.began = 0.0
 
-    def before(_connection: object, _cursor: object, sql: str, *_: object) -> None:
-        hang(sql, answered=False)
+    def at(self, moment: Literal["before", "after"], beginning: str) -> None:
+        self._wanted = (moment, beginning)
 
-    def after(_connection: object, _cursor: object, sql: str, *_: object) -> None:
-        hang(sql, answered=True)
+    def see(self, moment: str) -> Callable[..., None]:
+        def listener(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+            if self._wanted is not None and self._wanted[0] == moment and sql.startswith(self._wanted[1]):
+                self._wanted, self.began = None, time.monotonic()
+                self._proxy.hold()
 
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
+        return listener
 
-    def arm(beginning: str, answered: bool) -> None:  # noqa: FBT001 – as the tests read best
-        wanted[0] = (beginning, answered)
 
-    yield arm
-    event.remove(engine, "before_cursor_execute", before)
-    event.remove(engine, "after_cursor_execute", after)
+@pytest.fixture
+def hang(product: Product, proxy: Proxy) -> Iterator[Hang]:
+    hang, engine = Hang(proxy), product.parts.database.engine.sync_engine
+    listeners = [(f"{moment}_cursor_execute", hang.see(moment)) for moment in ("before", "after")]
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
+    yield hang
+    for name, listener in listeners:
+        event.remove(engine, name, listener)
 
 
 async def heals(product: Product) -> None:
@@ -146,7 +144,7 @@ async def test_a_database_that_does_not_answer_is_known_in_time_and_heals(produc
 async def test_a_restarted_database_costs_no_longer_than_it_is_away(product: Product, cluster: Cluster):
     cluster.stop()
     try:
-        assert await seconds_until_503(product) < SECONDS_TO_KNOW
+        assert await seconds_until_503(product) < SECONDS_TO_KNOW + CI
         assert (await product.send(jpeg(60, 40))).status_code == 503
         health = await product.client.get("/healthz")
         assert health.json()["checks"]["database"]["ok"] is False
@@ -163,14 +161,12 @@ async def test_connections_that_were_cut_while_idle_cost_nobody_an_answer(produc
     assert (await product.client.get("/api/jobs", headers=product.admin)).status_code == 200
 
 
-async def test_a_job_whose_end_cannot_be_saved_is_not_claimed(product: Product, proxy: Proxy, driver: FakeDriver):
-    gate = Gate()
-    driver.script = [gate]
-    sending = asyncio.create_task(product.send(jpeg(60, 40)))
-    await driver.called.wait()
-    proxy.hold()
-    gate.open.set()
-    answer = await within_limit(sending)
+async def test_a_job_whose_end_cannot_be_saved_is_not_claimed(
+    product: Product, proxy: Proxy, driver: FakeDriver, hang: Hang
+):
+    hang.at("before", "UPDATE jobs")
+    answer = await product.send(jpeg(60, 40))
+    assert time.monotonic() - hang.began < SECONDS_TO_KNOW + CI
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     proxy.cut()
     proxy.release()
@@ -185,10 +181,11 @@ async def test_a_job_whose_end_cannot_be_saved_is_not_claimed(product: Product, 
 
 
 async def test_a_call_that_a_hanging_database_cannot_note_is_not_made(
-    product: Product, proxy: Proxy, driver: FakeDriver, hang_at: Callable[[str, bool], None]
+    product: Product, proxy: Proxy, driver: FakeDriver, hang: Hang
 ):
-    hang_at("INSERT INTO attempts", False)
-    answer = await within_limit(product.send(jpeg(60, 40)))
+    hang.at("before", "INSERT INTO attempts")
+    answer = await product.send(jpeg(60, 40))
+    assert time.monotonic() - hang.began < SECONDS_TO_KNOW + CI
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     assert driver.calls == []
     proxy.release()
@@ -198,11 +195,12 @@ async def test_a_call_that_a_hanging_database_cannot_note_is_not_made(
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["arrives", "is lost"])
 async def test_a_job_whose_opening_was_not_confirmed_in_time_is_closed_if_it_is_open(
-    product: Product, proxy: Proxy, driver: FakeDriver, hang_at: Callable[[str, bool], None], *, arrives: bool
+    product: Product, proxy: Proxy, driver: FakeDriver, hang: Hang, *, arrives: bool
 ):
     """The commit is on its way when the database hangs."""
-    hang_at("INSERT INTO media", True)
-    answer = await within_limit(product.send(jpeg(60, 40)))
+    hang.at("after", "INSERT INTO media")
+    answer = await product.send(jpeg(60, 40))
+    assert time.monotonic() - hang.began < SECONDS_TO_KNOW + CI
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     if not arrives:
         proxy.cut()
@@ -218,10 +216,12 @@ async def test_a_job_whose_opening_was_not_confirmed_in_time_is_closed_if_it_is_
 async def test_who_hangs_in_a_goodbye_is_answered_and_keeps_no_connection(url: str, cluster: Cluster, proxy: Proxy):
     database = Database(create_engine(url.replace(str(cluster.port), str(proxy.port)), pool_size=1))
     began = time.monotonic()
-    with pytest.raises(DatabaseUnavailable):
-        async with database.read() as session:
-            await session.execute(text("SELECT 1"))
-            proxy.hold()
+    async with AsyncExitStack() as unit:
+        session = await unit.enter_async_context(database.read())
+        await session.execute(text("SELECT 1"))
+        proxy.hold()
+        with pytest.raises(DatabaseUnavailable):
+            await unit.aclose()
     assert time.monotonic() - began < SECONDS_TO_KNOW + CI
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     proxy.release()
@@ -262,7 +262,7 @@ async def test_a_statement_that_takes_too_long_is_ended(url: str):
     with pytest.raises(Exception, match="database"):
         async with database.read() as session:
             await session.execute(text("SELECT pg_sleep(10)"))
-    assert time.monotonic() - began < SECONDS_TO_KNOW
+    assert time.monotonic() - began < SECONDS_TO_KNOW + CI
     await database.close()
 
 

@@ -105,8 +105,7 @@ async def test_who_is_cancelled_takes_no_place(steps: int) -> None:
     holding = asyncio.create_task(work(turns, 0.01))
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(work(turns, 0)) for _ in range(3)]
-    while not holding.done():
-        await asyncio.sleep(0)
+    await asyncio.wait([holding])
     for _ in range(steps):
         await asyncio.sleep(0)
     for each in waiting:

@@ -55,7 +55,7 @@ class Database:
         self, turns: Turns | None, within: float | None
     ) -> AsyncIterator[tuple[AsyncSession, float | None]]:
         async with AsyncExitStack() as stack:
-            stack.enter_context(translated())
+            stack.enter_context(translated(within))
             seconds = await stack.enter_async_context(turns.taken(within)) if turns else None
             session = AsyncSession(self.engine, expire_on_commit=False)
             if self._deadline:
@@ -70,7 +70,7 @@ class Database:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(within: float | None = None) -> Iterator[None]:
     """Makes `DatabaseUnavailable` of everything that says the database could not do it just now."""
     began = REAL.monotonic()
     try:
@@ -78,7 +78,8 @@ def translated() -> Iterator[None]:
     except IntegrityError:
         raise
     except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        seconds_left = max(0.0, WAIT_SECONDS - (REAL.monotonic() - began))
+        given = WAIT_SECONDS if within is None else within
+        seconds_left = max(0.0, given - (REAL.monotonic() - began))
         raise DatabaseUnavailable(_reason(error), seconds_left) from error
 
 
