@@ -278,7 +278,7 @@ async def test_no_statement_reads_a_whole_table_and_every_index_is_used(engine: 
                     bad += [(name, sql, said) for said in too_much(name, plan)]
     assert bad == [], "\n".join(f"{name} {said}: {sql}" for name, sql, said in bad)
     assert methods() == set(driven)
-    assert await unused_indexes(engine) == set(LATER)
+    assert await unused_indexes(engine) <= set(LATER)
 
 
 async def unused_indexes(engine: AsyncEngine) -> set[str]:
