@@ -47,14 +47,14 @@ class FaultyDatabase(Database):
         self.faults = list(faults)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self, *, within: float | None = None) -> AsyncIterator[AsyncSession]:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "refused":
-            raise DatabaseUnavailable("broken by the test")
-        async with super().write() as session:
+            raise DatabaseUnavailable("broken by the test", seconds_left=2.0)
+        async with super().write(within=within) as session:
             yield session
         if fault:
-            raise DatabaseUnavailable("broken by the test")
+            raise DatabaseUnavailable("broken by the test", seconds_left=2.0)
 
 
 async def leave_after(product: Product, content_type: str, begun: bytes, *, slot: str = "slot-001") -> None:

@@ -23,6 +23,16 @@ def time_of(made: UUID) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=made.int >> 80)
 
 
+def first_id(at: datetime) -> UUID:
+    """No UUIDv7 made at that time or later is smaller."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
+
+
+def last_id(at: datetime) -> UUID:
+    """No UUIDv7 made at that time or earlier is greater."""
+    return UUID(int=first_id(at).int | (1 << 80) - 1)
+
+
 def parse_id(text: str, *, missing: str = "not-found") -> UUID:
     """The UUID that `text` spells canonically; any other spelling is an unknown id (`missing`)."""
     try:

@@ -4,39 +4,61 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy.exc import IntegrityError
+
 from photochanger.core.clock import SystemClock
+from photochanger.core.errors import Problem
 
 WAIT_SECONDS = 2.3
-"""From asking for a place to the commit's answer, where the database stands still: its 503 goes out within 2.5 s."""
-_MOST_WAITS = 6
-_LEAST_SECONDS = 0.5
-_REAL = SystemClock()
+"""How long a database may stand still: its 503 goes out within 2.5 s."""
+REAL = SystemClock()
 """A database's own locks wait in real time, whatever a test's clock says."""
 
 
 class Turns:
-    """Who waits here holds no connection, and gives up when nobody has ended for so long, not because many wait."""
+    """Who waits here holds no connection, and gives up when nobody was served for so long, not because many wait."""
 
     def __init__(self, places: int) -> None:
         self._places = asyncio.Semaphore(places)
-        self._ended = 0
+        self._served_at = 0.0
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[float]:
-        """Holds one place; gives the seconds that are left for the unit of work itself."""
-        for _ in range(_MOST_WAITS):
-            began, ended = _REAL.monotonic(), self._ended
-            try:
-                async with asyncio.timeout(WAIT_SECONDS):
-                    await self._places.acquire()
-                break
-            except TimeoutError:
-                if self._ended == ended:
-                    raise
-        else:
-            raise TimeoutError
+    async def taken(self, within: float | None = None) -> AsyncIterator[float]:
+        """Holds one place; gives the seconds that are left for the unit of work itself.
+
+        So whoever follows one that failed knows as soon as everybody who waited with it.
+        """
+        began, patience = REAL.monotonic(), WAIT_SECONDS if within is None else within
+        await self._take(began, patience)
         try:
-            yield max(_LEAST_SECONDS, WAIT_SECONDS - (_REAL.monotonic() - began))
-            self._ended += 1
+            yield self._left(began, patience)
+        except (Problem, IntegrityError):  # the database answered; what it said was refused
+            self._served_at = REAL.monotonic()
+            raise
+        else:
+            self._served_at = REAL.monotonic()
         finally:
+            self._places.release()
+
+    def _left(self, began: float, patience: float) -> float:
+        return max(began, self._served_at) + patience - REAL.monotonic()
+
+    async def _take(self, began: float, patience: float) -> None:
+        """Stays in line while it moves."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        taking = asyncio.create_task(self._places.acquire())
+        try:
+            while not taking.done() and (left := self._left(began, patience)) > 0:
+                await asyncio.wait([taking], timeout=left)
+        except BaseException:
+            self._give_up(taking)
+            raise
+        if not taking.done():
+            self._give_up(taking)
+            raise TimeoutError
+
+    def _give_up(self, taking: asyncio.Task[bool]) -> None:
+        if not taking.cancel():  # it came at the same moment
             self._places.release()

@@ -12,6 +12,9 @@ from photochanger.adapters.db.statements import lock as lock_name
 from photochanger.features.accounts.lockout import FAILURES, MEMORY
 from photochanger.features.accounts.models import Account, LoginFailure, Session
 
+_MOST_OVER = 100
+"""Rows whose time is over that one sign-in forgets."""
+
 
 class AccountRepository:
     def __init__(self, session: AsyncSession) -> None:
@@ -82,8 +85,9 @@ class SessionRepository:
         )
 
     async def delete_expired(self, before: datetime) -> None:
-        found = select(Session.jti).where(Session.expires_at < before).with_for_update(skip_locked=True)
-        await self._session.execute(delete(Session).where(Session.jti.in_(found)))
+        over = select(Session.jti).where(Session.expires_at < before).order_by(Session.expires_at).limit(_MOST_OVER)
+        free = await self._session.scalars(over.with_for_update(skip_locked=True))
+        await self._session.execute(delete(Session).where(Session.jti.in_(free.all())))
 
 
 class LoginFailureRepository:
@@ -111,8 +115,9 @@ class LoginFailureRepository:
     async def add(self, failure: LoginFailure) -> None:
         """Also forgets everybody's failures that matter no more."""
         over = select(LoginFailure.id).where(LoginFailure.failed_at <= failure.failed_at - MEMORY)
-        free = over.with_for_update(skip_locked=True)
-        await self._session.execute(delete(LoginFailure).where(LoginFailure.id.in_(free)))
+        oldest = over.order_by(LoginFailure.failed_at).limit(_MOST_OVER)
+        free = await self._session.scalars(oldest.with_for_update(skip_locked=True))
+        await self._session.execute(delete(LoginFailure).where(LoginFailure.id.in_(free.all())))
         self._session.add(failure)
 
     async def clear(self, subject: str, address: str) -> None:

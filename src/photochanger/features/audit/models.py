@@ -13,7 +13,7 @@ from photochanger.adapters.db.base import Base
 class AuditEntry(Base):
     __tablename__ = "audit"
     __table_args__ = (
-        Index("ix_audit_at", "at"),
+        Index("ix_audit_actor_id", "actor", "id"),
         Index("ix_audit_action_id", "action", "id"),
         Index("ix_audit_subject_id", "subject", "id"),
     )

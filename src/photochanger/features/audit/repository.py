@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from photochanger.core.ids import first_id, last_id
 from photochanger.features.audit.models import AuditEntry
 from photochanger.features.audit.schemas import AuditFilters
 
@@ -17,7 +18,7 @@ class AuditRepository:
         self._session.add(entry)
 
     async def list_entries(self, filters: AuditFilters, *, before: UUID | None, limit: int) -> list[AuditEntry]:
-        """Newest first: ids are UUIDv7, so they sort by time."""
+        """Newest first: ids are UUIDv7, so they sort by time, to the millisecond."""
         found = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)
         for column, wanted in (
             (AuditEntry.actor, filters.actor),
@@ -27,9 +28,9 @@ class AuditRepository:
             if wanted is not None:
                 found = found.where(column == wanted)
         if filters.since is not None:
-            found = found.where(AuditEntry.at >= filters.since)
+            found = found.where(AuditEntry.at >= filters.since, AuditEntry.id >= first_id(filters.since))
         if filters.until is not None:
-            found = found.where(AuditEntry.at < filters.until)
+            found = found.where(AuditEntry.at < filters.until, AuditEntry.id <= last_id(filters.until))
         if before is not None:
             found = found.where(AuditEntry.id < before)
         return list(await self._session.scalars(found))

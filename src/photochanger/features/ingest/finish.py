@@ -64,15 +64,18 @@ class Finish:
             await self._media.discard(*(media.object_key for media in ended if isinstance(media, Media)))
             raise
 
-    async def end(self, work: Work, ending: Ending, attempts: list[Attempt]) -> Answer:
-        """Ends the job once, whatever happens; raises its problem where there is nothing to hand out."""
+    async def end(self, work: Work, ending: Ending, attempts: list[Attempt], *, within: float | None = None) -> Answer:
+        """Ends the job once, whatever happens; raises its problem where there is nothing to hand out.
+
+        `within`: seconds that a database that stood still before has left.
+        """
         job, now = work.job, self._clock.now()
         values = self._values(work, ending, attempts, now)
         try:
-            is_ended = await self._write(work, ending, attempts, values)
+            is_ended = await self._write(work, ending, attempts, values, within)
         except DatabaseUnavailable as unavailable:
-            unavailable.headers["X-Job-Id"] = str(job.id)
-            is_ended = await self._has_arrived(job, values)  # nothing is claimed that was not kept
+            # Nothing is claimed that was not kept.
+            is_ended = await self._has_arrived(job, values, unavailable.seconds_left)
             if not is_ended:
                 raise
         if not is_ended:  # the sweep closed it meanwhile
@@ -96,9 +99,11 @@ class Finish:
             timings=work.timings,
         )
 
-    async def _write(self, work: Work, ending: Ending, attempts: list[Attempt], values: dict[str, Any]) -> bool:
+    async def _write(
+        self, work: Work, ending: Ending, attempts: list[Attempt], values: dict[str, Any], within: float | None
+    ) -> bool:
         job, source = work.job, work.source
-        async with self._database.write() as session:
+        async with self._database.write(within=within) as session:
             if not await jobs_in(session).finish(job.id, values):
                 return False
             for attempt in attempts:
@@ -115,8 +120,8 @@ class Finish:
             await record(session, self._clock, actor, "job.finished", str(job.id), {"status": values["status"]})
         return True
 
-    async def _has_arrived(self, job: Job, values: dict[str, Any]) -> bool:
-        async with self._database.read() as session:
+    async def _has_arrived(self, job: Job, values: dict[str, Any], within: float) -> bool:
+        async with self._database.read(within=within) as session:
             found = await jobs_in(session).find(job.id)
         return found is not None and found.status == values["status"] and found.result == values["result"]
 

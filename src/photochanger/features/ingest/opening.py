@@ -6,8 +6,7 @@ from photochanger.adapters.db.session import Database, DatabaseUnavailable
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.dedup import claim_or_join
-from photochanger.features.ingest.schemas import Post, Source
-from photochanger.features.ingest.window import Window
+from photochanger.features.ingest.schemas import Post, Work
 from photochanger.features.jobs.models import Job
 from photochanger.features.jobs.service import jobs_in, new_job
 from photochanger.features.media.service import MediaService, media_in
@@ -24,40 +23,38 @@ class Opening:
         self._media = media
         self._runner_id = runner_id
 
-    async def open_or_join(
-        self, source: Source, slot: ConfiguredSlot, settings: Settings, window: Window
-    ) -> tuple[Job, bool]:
-        """(the new job, True), or (the earlier job of the same photo, False). One transaction claims and opens."""
-        job = self._new_job(slot, settings, window.seconds - window.elapsed())
+    async def open_or_join(self, work: Work) -> Job | None:
+        """The earlier job of the same photo; None where `work`'s own is open. One transaction claims and opens."""
+        job, source = work.job, work.source
         job.source_sha256 = source.media.sha256
         job.ref = source.ref
         source.media.job_id = job.id
-        source.media.expires_at = source_expiry(job, slot, settings)
+        source.media.expires_at = source_expiry(job, work.slot, work.settings)
         try:
             async with self._database.write() as session:
                 earlier = await claim_or_join(
                     session,
                     job,
                     key=source.key,
-                    duplicate_window_seconds=slot.config.duplicate_window_seconds,
+                    duplicate_window_seconds=work.slot.config.duplicate_window_seconds,
                     now=job.received_at,
                 )
                 if earlier is not None:
-                    return earlier, False
+                    return earlier
                 jobs_in(session).add(job)
                 await session.flush()
                 media_in(session).add([source.media])
-        except DatabaseUnavailable:
-            if not await self._is_open(job):  # the commit may have arrived though its answer did not
+        except DatabaseUnavailable as unavailable:
+            if not await self._is_open(job, unavailable.seconds_left):  # its answer may have been lost
                 raise
         except Problem:
             await self._media.discard(source.media.object_key)
             raise
-        return job, True
+        return None
 
     async def record_refused(self, problem: Problem, post: Post, slot: ConfiguredSlot, settings: Settings) -> None:
         """A job `rejected` for an upload whose sender was right and whose bytes were not."""
-        job = self._new_job(slot, settings, 0)
+        job = self.new_job(slot, settings, 0)
         job.status = "rejected"
         job.finished_at = job.received_at
         job.duration_ms = round((self._clock.monotonic() - post.started) * 1000)
@@ -66,11 +63,11 @@ class Opening:
             jobs_in(session).add(job)
         problem.headers["X-Job-Id"] = str(job.id)
 
-    async def _is_open(self, job: Job) -> bool:
-        async with self._database.read() as session:
+    async def _is_open(self, job: Job, within: float) -> bool:
+        async with self._database.read(within=within) as session:
             return await jobs_in(session).find(job.id) is not None
 
-    def _new_job(self, slot: ConfiguredSlot, settings: Settings, seconds_left: float) -> Job:
+    def new_job(self, slot: ConfiguredSlot, settings: Settings, seconds_left: float) -> Job:
         return new_job(
             slot,
             runner_id=self._runner_id,

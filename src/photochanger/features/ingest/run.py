@@ -74,11 +74,16 @@ class JobRunner:
         ending = await self._result(work, photo, attempts)
         if ending.problem and ending.problem.code in MAY_ANSWER_ORIGINAL:
             await self._fall_back(work, photo, ending)
+        within = ending.problem.seconds_left if isinstance(ending.problem, DatabaseUnavailable) else None
         try:
-            return await self._finish.end(work, ending, attempts)
-        except DatabaseUnavailable:
-            self._watch(asyncio.create_task(self._end_later(work, ending, attempts), name=f"end of {work.job.id}"))
+            return await self._finish.end(work, ending, attempts, within=within)
+        except DatabaseUnavailable as unavailable:
+            unavailable.headers["X-Job-Id"] = str(work.job.id)
+            self.end_later(work, ending, attempts)
             raise
+
+    def end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
+        self._watch(asyncio.create_task(self._end_later(work, ending, attempts), name=f"end of {work.job.id}"))
 
     async def _end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
         """A result that may have been paid for is not thrown away for a database that is gone for some seconds.

@@ -5,6 +5,7 @@ from math import ceil
 
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.rate import Rates
+from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
@@ -12,7 +13,7 @@ from photochanger.features.ingest.fields import read_fields, read_idempotency_ke
 from photochanger.features.ingest.multipart import UploadReader
 from photochanger.features.ingest.opening import Opening
 from photochanger.features.ingest.run import JobRunner
-from photochanger.features.ingest.schemas import Answer, Post, Source, Timings, Work
+from photochanger.features.ingest.schemas import Answer, Ending, Post, Source, Timings, Work
 from photochanger.features.ingest.stream import IncomingPhoto, too_large
 from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Job
@@ -67,11 +68,16 @@ class IngestService:
         except TimeoutError:
             raise Problem("upload-timeout") from None
         timings = Timings(receive=window.elapsed())
-        job, is_new = await self._opening.open_or_join(source, slot, settings, window)
-        if not is_new:
-            await self._media.discard(source.media.object_key)
-            return await self._join(job, slot, window, timings)
+        job = self._opening.new_job(slot, settings, window.seconds - window.elapsed())
         work = Work(job=job, slot=slot, settings=settings, source=source, window=window, timings=timings)
+        try:
+            earlier = await self._opening.open_or_join(work)
+        except DatabaseUnavailable as unavailable:
+            self._runner.end_later(work, Ending(problem=unavailable), [])  # its commit may still arrive
+            raise
+        if earlier is not None:
+            await self._media.discard(source.media.object_key)
+            return await self._join(earlier, slot, window, timings)
         return await asyncio.shield(self._runner.start(work))  # the job goes on when the sender leaves
 
     async def _receive(self, post: Post, slot: ConfiguredSlot, settings: Settings) -> Source:

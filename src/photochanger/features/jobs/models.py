@@ -12,6 +12,10 @@ from photochanger.adapters.db.base import Base
 Status = Literal["processing", "done", "failed", "timeout", "rejected"]
 Outcome = Literal["transformed", "original", "late"]
 
+_VISIBLE = text(
+    "outcome IS NOT NULL AND hidden_at IS NULL AND removed_at IS NULL AND approved_at IS NOT NULL AND is_test IS false"
+)
+
 
 class Job(Base):
     """`UPDATE … WHERE status = 'processing'`: never backwards, finished once."""
@@ -22,12 +26,12 @@ class Job(Base):
         Index("ix_jobs_slot_id_received_at", "slot_id", "received_at"),
         Index("ix_jobs_slot_id_id", "slot_id", "id"),
         Index("ix_jobs_status_id", "status", "id"),
-        Index(
-            "ix_jobs_live",
-            "slot_id",
-            "finished_at",
-            sqlite_where=text("outcome IS NOT NULL AND hidden_at IS NULL AND removed_at IS NULL"),
-            postgresql_where=text("outcome IS NOT NULL AND hidden_at IS NULL AND removed_at IS NULL"),
+        Index("ix_jobs_expires_at", "expires_at"),
+        Index(  # with all that a gallery asks for: what has expired is passed over without being read
+            "ix_jobs_visible",
+            *("slot_id", "finished_at", "id", "expires_at"),
+            sqlite_where=_VISIBLE,
+            postgresql_where=_VISIBLE,
         ),
         Index(
             "ix_jobs_processing",
@@ -82,6 +86,14 @@ class JobClaim(Base):
     """
 
     __tablename__ = "job_claims"
+    __table_args__ = (
+        Index(
+            "ix_job_claims_expires_at",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
+    )
 
     slot_id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)

@@ -4,11 +4,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, or_, select, tuple_, update
+from sqlalchemy import delete, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
+from photochanger.core.ids import first_id, last_id
 from photochanger.features.jobs.models import Attempt, Job, JobClaim, Runner
+
+_MOST_DEAD = 2_000
+"""Claims that are deleted at once."""
 
 
 class JobRepository:
@@ -47,9 +51,9 @@ class JobRepository:
         if status is not None:
             found = found.where(Job.status == status)
         if since is not None:
-            found = found.where(Job.received_at >= since)
+            found = found.where(Job.received_at >= since, Job.id >= first_id(since))
         if until is not None:
-            found = found.where(Job.received_at < until)
+            found = found.where(Job.received_at < until, Job.id <= last_id(until))
         if before is not None:
             found = found.where(Job.id < before)
         return list(await self._session.scalars(found))
@@ -92,17 +96,19 @@ class JobRepository:
         await self._session.execute(in_order.with_for_update())
         await self._session.execute(delete(JobClaim).where(JobClaim.job_id == job_id))
 
-    async def delete_dead_claims(self, now: datetime) -> None:
-        """Claims whose own time is over; those without one, whose job's result is over."""
-        ended = select(Job.id).where(Job.status != "processing")
-        over = select(Job.id).where(Job.status != "processing", Job.expires_at <= now)
-        is_dead = or_(
-            and_(JobClaim.expires_at <= now, JobClaim.job_id.in_(ended)),
-            and_(JobClaim.expires_at.is_(None), JobClaim.job_id.in_(over)),
-        )
-        key = tuple_(JobClaim.slot_id, JobClaim.kind, JobClaim.value)
-        dead = select(JobClaim.slot_id, JobClaim.kind, JobClaim.value).where(is_dead)
-        await self._session.execute(delete(JobClaim).where(key.in_(dead.with_for_update(skip_locked=True))))
+    async def delete_dead_claims(self, now: datetime, *, since: datetime) -> None:
+        """Claims whose own time is over; those without one, whose job's result came to its end after `since`.
+
+        One that is missed harms nothing: who wants it looks at its job, and takes it over.
+        """
+        key = (JobClaim.slot_id, JobClaim.kind, JobClaim.value)
+        ended = select(*key).join(Job, Job.id == JobClaim.job_id).where(Job.status != "processing")
+        past = ended.where(JobClaim.expires_at <= now).order_by(JobClaim.expires_at)
+        without = ended.where(JobClaim.expires_at.is_(None)).order_by(Job.expires_at)
+        for dead in (past, without.where(Job.expires_at <= now, Job.expires_at > since)):
+            locked = dead.limit(_MOST_DEAD).with_for_update(of=JobClaim, skip_locked=True)
+            keys = [tuple(row) for row in await self._session.execute(locked)]
+            await self._session.execute(delete(JobClaim).where(tuple_(*key).in_(keys)))
 
     def begin_attempt(self, attempt: Attempt) -> None:
         self._session.add(attempt)

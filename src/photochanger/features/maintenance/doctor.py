@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from photochanger.adapters.db.migrate import is_current
 from photochanger.adapters.db.session import Database, DatabaseUnavailable
 from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
+from photochanger.assets import assets
 from photochanger.core.clock import Clock
 from photochanger.core.limits import GIB, MIB
 from photochanger.features.maintenance.repository import database_time
@@ -52,6 +54,10 @@ class Doctor:
         except DatabaseUnavailable as problem:
             advice = "Check DATABASE_URL, and that this user may write the file and its folder."
             return Finding("database", ok=False, says=problem.reason, advice=advice)
+        engine = self._database.engine
+        if engine.dialect.name != "sqlite" and not await is_current(engine, assets("migrations")):
+            advice = "Run `photochanger migrate`."
+            return Finding("database", ok=False, says="its schema is not the one of this version", advice=advice)
         return Finding("database", ok=True, says="answers")
 
     async def _check_clock(self) -> Finding:

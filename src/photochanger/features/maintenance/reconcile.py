@@ -26,6 +26,8 @@ UPLOAD_GRACE = timedelta(minutes=3)
 OBJECT_GRACE = timedelta(hours=1)
 _BATCH = 500
 _CLOSED_AT_ONCE = 100
+_RECENT = timedelta(minutes=15)
+_LONG = timedelta(days=365)
 
 log = structlog.get_logger()
 
@@ -57,6 +59,7 @@ class Reconciler:
         done = Reconciled()
         dead = await self._runners.list_dead()
         await self._close_jobs(dead, done)
+        await self._forget_claims(_LONG if whole_store else _RECENT)
         await self._abort_uploads(dead, done)
         if dead or whole_store:
             await self._delete_orphans(dead, done)
@@ -95,10 +98,14 @@ class Reconciler:
                 if await jobs.finish(job.id, values):
                     done.jobs_closed += 1
                     await record(session, self._clock, Actor.system(), "job.interrupted", str(job.id))
-            await jobs.delete_dead_claims(now)
         for job in closed:
             self._notices.publish(f"job:{job.id}")
         return len(closed)
+
+    async def _forget_claims(self, back: timedelta) -> None:
+        now = self._clock.now()
+        async with self._database.write() as session:
+            await jobs_in(session).delete_dead_claims(now, since=now - back)
 
     async def _abort_uploads(self, dead: list[str], done: Reconciled) -> None:
         now = self._clock.now()

@@ -18,6 +18,13 @@ class Media(Base):
             sqlite_where=text("evicted_at IS NULL"),
             postgresql_where=text("evicted_at IS NULL"),
         ),
+        Index(  # all that is stored, told from the index alone: whose keys, how many of a kind, how many bytes
+            "ix_media_stored",
+            "object_key",
+            sqlite_where=text("evicted_at IS NULL"),
+            postgresql_where=text("evicted_at IS NULL"),
+            postgresql_include=["kind", "size_bytes"],
+        ),
         Index("ix_media_job_id_variant", "job_id", "variant"),
     )
 

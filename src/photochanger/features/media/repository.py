@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.features.jobs.models import Job
@@ -45,16 +45,19 @@ class MediaRepository:
         self, slot_ids: list[str], *, now: datetime, since: datetime | None, offset: int, limit: int
     ) -> list[Job]:
         """Newest first."""
-        found = self.visible(now).where(Job.slot_id.in_(slot_ids))
+        newest = (Job.finished_at.desc(), Job.id.desc())
+        every = self.visible(now).with_only_columns(Job.id).order_by(*newest).limit(offset + limit)
         if since is not None:
-            found = found.where(Job.finished_at >= since)
-        found = found.order_by(Job.finished_at.desc(), Job.id.desc()).offset(offset).limit(limit)
+            every = every.where(Job.finished_at >= since)
+        of_each = union_all(*(select(every.where(Job.slot_id == slot_id).subquery()) for slot_id in slot_ids))
+        found = select(Job).where(Job.id.in_(of_each)).order_by(*newest).offset(offset).limit(limit)
         return list(await self._session.scalars(found))
 
     async def list_due_jobs(self, slot_ids: list[str], *, now: datetime, limit: int) -> list[UUID]:
-        """Jobs of these slots with something expired that still lies in the store."""
+        """Jobs of these slots with something expired that still lies in the store: what expired first."""
         found = select(Job.id).join(Media, Media.job_id == Job.id).where(Job.slot_id.in_(slot_ids), *self._due(now))
-        return list(await self._session.scalars(found.distinct().limit(limit)))
+        due = await self._session.scalars(found.order_by(Media.expires_at).limit(limit))
+        return list(dict.fromkeys(due))
 
     async def list_due(
         self, now: datetime, *, limit: int, slot_id: str | None = None, but_not: Sequence[UUID] = ()
