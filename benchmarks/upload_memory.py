@@ -42,7 +42,7 @@ _BOUNDARY = "benchmark"
 
 
 class Photo:
-    """12 megapixels like a camera's, and comments in front up to 50 MB: all of it has to be read to get at the pixels."""
+    """12 megapixels like a camera's, and comments in front up to 50 MB: pixels are reached by reading all of it."""
 
     def __init__(self, jpeg: bytes, number: int) -> None:
         noise = random.Random(number).randbytes(_SEGMENT)
@@ -138,7 +138,7 @@ async def send(client: httpx.AsyncClient, photo: Photo) -> str:
         answer = await client.post("/api/ingest/slot-001", content=body(), headers=headers)
     except httpx.TransportError as error:
         return f"no answer ({type(error).__name__})"
-    return "200" if answer.status_code == 200 else f"{answer.status_code} {answer.json()['code']}"
+    return "200" if answer.is_success else f"{answer.status_code} {answer.json()['code']}"
 
 
 async def send_all(server: Server, photos: list[Photo]) -> tuple[Counter[str], float]:

@@ -171,7 +171,14 @@ class Parts:
 
     @cached_property
     def delivery(self) -> Delivery:
-        return Delivery(media=self.media, retention=self.retention, clock=self.clock)
+        seconds = self.config.media_presigned_expires_seconds if self.image_hosts else None
+        return Delivery(media=self.media, retention=self.retention, clock=self.clock, link_seconds=seconds)
+
+    @property
+    def image_hosts(self) -> tuple[str, ...]:
+        """Origins beside the product's own that visitors get photos from."""
+        is_redirecting = self.config.delivery == "redirect" and isinstance(self.store, S3Store)
+        return self.store.settings.link_origins if is_redirecting else ()
 
     @cached_property
     def galleries(self) -> GalleryService:
