@@ -177,8 +177,9 @@ class Parts:
     @property
     def image_hosts(self) -> tuple[str, ...]:
         """Origins beside the product's own that visitors get photos from."""
-        is_redirecting = self.config.delivery == "redirect" and isinstance(self.store, S3Store)
-        return self.store.settings.link_origins if is_redirecting else ()
+        if isinstance(self.store, S3Store) and self.config.delivery == "redirect":
+            return self.store.settings.link_origins
+        return ()
 
     @cached_property
     def galleries(self) -> GalleryService:
