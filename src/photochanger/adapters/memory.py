@@ -1,6 +1,6 @@
 """Keeps glibc from keeping what was freed: photos come as a few large blocks, and none of them comes again.
 
-Without this a server that took 32 large photos at once peaked a third higher, and each imaging worker by half
+Without this a server that took 32 large photos at once peaked a quarter higher, and each imaging worker by half
 (docs/performance.md). Other C libraries are left as they are.
 """
 
