@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from photochanger.adapters.db.migrate import use_schema
+from photochanger.adapters.memory import give_back_early
 from photochanger.adapters.providers.driver import Driver, ProviderError
 from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
 from photochanger.assembly import Parts
@@ -89,7 +90,7 @@ def serve_parts(parts: Parts) -> Litestar:
         debug=False,
         pdb_on_exception=False,
     )
-    install_layers(app, clock=parts.clock, addresses=parts.addresses, metrics=metrics)
+    install_layers(app, clock=parts.clock, addresses=parts.addresses, metrics=metrics, image_hosts=parts.image_hosts)
     app.state.parts = parts
     return app
 
@@ -97,6 +98,7 @@ def serve_parts(parts: Parts) -> Litestar:
 @asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Everything that lives as long as the application: schema first, then the workers, then maintenance."""
+    give_back_early()
     try:
         await use_schema(parts.database.engine, assets("migrations"))
         await parts.imaging.start()

@@ -171,7 +171,15 @@ class Parts:
 
     @cached_property
     def delivery(self) -> Delivery:
-        return Delivery(media=self.media, retention=self.retention, clock=self.clock)
+        seconds = self.config.media_presigned_expires_seconds if self.image_hosts else None
+        return Delivery(media=self.media, retention=self.retention, clock=self.clock, link_seconds=seconds)
+
+    @property
+    def image_hosts(self) -> tuple[str, ...]:
+        """Origins beside the product's own that visitors get photos from."""
+        if isinstance(self.store, S3Store) and self.config.delivery == "redirect":
+            return self.store.settings.link_origins
+        return ()
 
     @cached_property
     def galleries(self) -> GalleryService:

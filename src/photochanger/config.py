@@ -112,6 +112,13 @@ class Config(BaseSettings):
         low=1,
         high=604_800,
     )
+    delivery: Literal["proxy", "redirect"] = variable(
+        "DELIVERY",
+        "How visitors get photos: `proxy` through this server; `redirect` by short-lived links to the S3 server, where "
+        "the gallery is open (a folder is always `proxy`)",
+        must="proxy or redirect",
+        default="proxy",
+    )
     jwt_signing_key: SigningKey | None = variable(
         "JWT_SIGNING_KEY",
         "Secret that signs sessions, 32 bytes or more; without it, one is made at the first start and kept",

@@ -17,6 +17,18 @@ async def test_parts_are_lent_again_instead_of_made_again():
     assert buffers.left_bytes == 20
 
 
+async def test_the_memory_of_a_crowd_goes_back_when_it_has_left():
+    buffers = PartBuffers(200, part_bytes=10)
+
+    async def upload() -> None:
+        async with buffers.lend():
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(upload() for _ in range(60)))
+    assert buffers.left_bytes == 200
+    assert 0 < len(buffers._idle) <= 4
+
+
 @pytest.mark.parametrize(("asked", "given"), [(None, 10), (4, 4), (10, 10), (99, 10), (0, 1)])
 async def test_an_upload_takes_what_it_needs(asked: int | None, given: int):
     buffers = PartBuffers(20, part_bytes=10)

@@ -207,6 +207,32 @@ async def test_a_wrong_setting_is_named(place: S3Address, changed: dict[str, str
     assert not [reason for reason in found if "canary" in reason.lower() or "127.0.0.1" in reason]
 
 
+@pytest.mark.parametrize("minutes", [-60, 60])
+async def test_a_wrong_clock_is_named(place: S3Address, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    """Requests are signed as on a machine whose clock is wrong."""
+    monkeypatch.setattr(
+        "botocore.auth.get_current_datetime",
+        lambda *, remove_tzinfo=True: (datetime.now(UTC) + timedelta(minutes=minutes)).replace(tzinfo=None),
+    )
+    async with opened(place) as store:
+        for work in (put(store, SMALL), put(store, LARGE), read(store), store.check()):
+            with pytest.raises(StorageUnavailable) as raised:
+                await work
+            assert "clock" in raised.value.reason
+
+
+async def test_an_upload_whose_beginning_got_no_answer_is_there_for_the_sweep(
+    store: S3Store, proxy: FaultProxy, place: S3Address
+) -> None:
+    """Asked for again, the server begins another upload; nobody knows the first one's id but the server."""
+    proxy.set("lose_answer", request("POST", "?uploads"), times=1)
+    await put(store, LARGE)
+    [forgotten] = [found async for found in store.open_uploads()]
+    assert forgotten.key == KEY
+    await store.abort(forgotten)
+    assert await leftovers(place) == [KEY]
+
+
 async def _list(store: S3Store) -> None:
     [_ async for _ in store.list()]
     [_ async for _ in store.open_uploads()]

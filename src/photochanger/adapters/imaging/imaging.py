@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
 from pebble import ProcessExpired, ProcessPool
 from pebble.common.types import CONSTS
 
@@ -91,7 +92,8 @@ class Imaging:
         shape = (width, height) if keep_shape else None
         try:
             if is_clean:
-                return await self.run(workers.render_clean, image)
+                rendered = await self.run(workers.render_clean, image)
+                return replace(rendered, full=replace(rendered.full, data=image))
             return await self.run(workers.render, image, shape, max_pixels, has_alpha)
         except TooManyPixels as reason:
             raise BadAnswer(f"the answer has too many pixels: {reason}") from None

@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from msgspec.structs import replace
+
 from photochanger.adapters.imaging import alarm
 from photochanger.adapters.imaging.darkroom_settings import Operation, Recipe
 from photochanger.adapters.imaging.results import File, Prepared, Rendered, Unreadable
+from photochanger.adapters.memory import give_back_early
 from photochanger.core import limits
 
 P = ParamSpec("P")
@@ -31,6 +34,7 @@ def start() -> None:
     # A supervisor may send SIGTERM to every process at once, but jobs finish first; the pool ends workers by SIGKILL.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_server, daemon=True).start()
+    give_back_early()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _load()
@@ -61,9 +65,11 @@ def render(answer: bytes, shape: tuple[int, int] | None, max_pixels: int, as_png
 
 
 def render_clean(answer: bytes) -> Rendered:
+    """Its `full` comes back empty: whoever sent the bytes has them."""
     from photochanger.adapters.imaging import recipes  # noqa: PLC0415
 
-    return recipes.render_clean(answer)
+    rendered = recipes.render_clean(answer)
+    return replace(rendered, full=replace(rendered.full, data=b""))
 
 
 def develop(photo: bytes, settings: Operation | Recipe, templates: Mapping[str, bytes]) -> File:

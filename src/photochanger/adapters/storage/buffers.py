@@ -11,6 +11,9 @@ from contextlib import asynccontextmanager
 
 from photochanger.core.limits import PART_BYTES
 
+_IDLE_PARTS = 4
+"""Kept for the next uploads when nobody waits; a crowd's memory goes back to the system."""
+
 
 class PartBuffers:
     def __init__(self, budget_bytes: int, *, part_bytes: int = PART_BYTES) -> None:
@@ -37,7 +40,7 @@ class PartBuffers:
                 buffer = bytearray(wanted)
             yield memoryview(buffer)
         finally:
-            if is_part and buffer is not None:
+            if is_part and buffer is not None and (self._waiting or len(self._idle) < _IDLE_PARTS):
                 self._idle.append(buffer)
             self._give_back(wanted)
 

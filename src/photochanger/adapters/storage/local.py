@@ -3,21 +3,21 @@
 import asyncio
 import errno
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, TypeVar, TypeVarTuple
+from typing import BinaryIO, Literal, TypeVar, TypeVarTuple
 
 from photochanger.adapters.storage.folder import Folder, Upload
 from photochanger.adapters.storage.links import LinkSigner
 from photochanger.adapters.storage.names import checked_key
 from photochanger.adapters.storage.parts import regroup
 from photochanger.adapters.storage.probe import probe
-from photochanger.adapters.storage.store import OpenUpload, StorageUnavailable, StoredObject
+from photochanger.adapters.storage.store import NO_HEADERS, OpenUpload, StorageUnavailable, StoredObject
 from photochanger.core.clock import Clock
 from photochanger.core.ids import new_id
 from photochanger.core.limits import KIB
@@ -99,7 +99,15 @@ class LocalStore:
             for found in batch:
                 yield found
 
-    async def presign(self, key: str, *, expires_at: datetime, now: datetime) -> str:  # noqa: ARG002 – checked against the clock when it is used
+    async def presign(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,  # noqa: ARG002 – checked against the clock when it is used
+        method: Literal["GET", "HEAD"] = "GET",  # noqa: ARG002 – one link for both
+        headers: Mapping[str, str] = NO_HEADERS,  # noqa: ARG002 – `/public/store` says its own
+    ) -> str:
         return self._links.sign(checked_key(key), expires_at)
 
     async def open_uploads(self) -> AsyncIterator[OpenUpload]:

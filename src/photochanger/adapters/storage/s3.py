@@ -1,9 +1,9 @@
 """An S3 bucket as the store. Photos stream through; of an upload one part is in memory, out of memory all share."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from aiohttp import ClientError as HttpError
@@ -15,7 +15,13 @@ from photochanger.adapters.storage.probe import probe
 from photochanger.adapters.storage.s3_client import S3Client, S3Settings, to_the_end
 from photochanger.adapters.storage.s3_errors import MISSING, S3Failed
 from photochanger.adapters.storage.s3_upload import Upload, abort
-from photochanger.adapters.storage.store import ObjectMissing, OpenUpload, StorageUnavailable, StoredObject
+from photochanger.adapters.storage.store import (
+    NO_HEADERS,
+    ObjectMissing,
+    OpenUpload,
+    StorageUnavailable,
+    StoredObject,
+)
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.limits import KIB, PART_BYTES
@@ -127,16 +133,27 @@ class S3Store:
             token = page.get("NextContinuationToken") if page.get("IsTruncated") else None
             more = {**more, "ContinuationToken": token} if token else {}
 
-    async def presign(self, key: str, *, expires_at: datetime, now: datetime) -> str:
+    async def presign(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        method: Literal["GET", "HEAD"] = "GET",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> str:
         """Ends when the object does, or sooner; an object whose time is over has no link (`not-found`)."""
-        target = {"Bucket": self.settings.bucket, "Key": self.name_of(key)}
+        said = {f"Response{name.replace('-', '')}": value for name, value in headers.items()}
+        target = {"Bucket": self.settings.bucket, "Key": self.name_of(key), **said}
         seconds = min(self.settings.presign_seconds, int((expires_at - now).total_seconds()))
         if seconds < 1:
             log.warning("s3.presign_failed", object_key=key, reason="its time is over")
             raise Problem("not-found")
         try:
             client = await self.client.at(self.settings.presign_endpoint)
-            link: str = await client.generate_presigned_url("get_object", Params=target, ExpiresIn=seconds)
+            link: str = await client.generate_presigned_url(
+                "get_object", Params=target, ExpiresIn=seconds, HttpMethod=method
+            )
         except (BotoCoreError, OSError) as error:
             failure = S3Failed(error)
             log.warning("s3.presign_failed", object_key=key, reason=failure.reason)

@@ -43,6 +43,14 @@ class S3Settings(Struct, frozen=True):
     presign_seconds: int = 900
     budget_bytes: int = 128 * 1024 * 1024
 
+    @property
+    def link_origins(self) -> tuple[str, ...]:
+        """Where links lead to: browsers want to know before they show a photo from there."""
+        scheme, _, host = self.presign_endpoint.partition("://")
+        if self.addressing == "path":
+            return (self.presign_endpoint,)
+        return (self.presign_endpoint, f"{scheme}://{self.bucket}.{host}")
+
     def __repr__(self) -> str:
         return f"S3Settings(bucket={self.bucket!r})"
 

@@ -1,13 +1,16 @@
 """What a store is. One conformance suite (`tests/storage`) holds every implementation to it."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from photochanger.core.errors import Problem
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class StorageUnavailable(Problem):
@@ -65,8 +68,20 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str = "") -> AsyncIterator[StoredObject]: ...
 
-    async def presign(self, key: str, *, expires_at: datetime, now: datetime) -> str:
-        """A link that gives anybody the object until `expires_at`. Never log it."""
+    async def presign(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        method: Literal["GET", "HEAD"] = "GET",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> str:
+        """A link that gives anybody the object until `expires_at`. Never log it.
+
+        A bucket's link is good for one method, and its answer says the `headers`: Cache-Control, Content-Disposition.
+        A folder has no use for either.
+        """
         ...
 
     def open_uploads(self) -> AsyncIterator[OpenUpload]: ...

@@ -105,6 +105,7 @@ class JobRunner:
         try:
             async with work.window.limit():
                 delivered = await self._transform(work, photo, attempts)
+                photo.forget()
                 kept = await self._keep(work, delivered.rendered)
             return Ending(rendered=delivered.rendered, kept=kept, outcome="transformed", provider=delivered.provider)
         except TimeoutError:
@@ -197,6 +198,10 @@ class _Photo:
         self._media = media
         self._imaging = imaging
         self._prepared: dict[int, Prepared] = {}
+
+    def forget(self) -> None:
+        """Memory, once no step needs the photo any more."""
+        self._prepared.clear()
 
     async def prepare(self, max_pixels: int) -> Prepared:
         if max_pixels not in self._prepared:

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,10 @@ CACHE_SECONDS = 300
 """How long a cache may show a photo without asking: a hidden one is gone from phones after this."""
 
 
+_LAST_SECONDS = 20
+"""In these a photo goes through the server: its link could end while a slow phone follows it."""
+
+
 class Served(Struct, frozen=True):
     status: int
     headers: dict[str, str]
@@ -32,10 +37,15 @@ class Served(Struct, frozen=True):
 
 
 class Delivery:
-    def __init__(self, *, media: MediaService, retention: Retention, clock: Clock) -> None:
+    """`link_seconds` is how long visitors' links to the store live at most; None where there are none."""
+
+    def __init__(
+        self, *, media: MediaService, retention: Retention, clock: Clock, link_seconds: int | None = None
+    ) -> None:
         self._media = media
         self._retention = retention
         self._clock = clock
+        self._link_seconds = link_seconds
         self._store: ObjectStore = media.store
 
     async def find(self, job: Job, variant: Variant) -> Media:
@@ -55,20 +65,44 @@ class Delivery:
             raise Problem("result-not-found")
         return media
 
+    async def redirect(
+        self, job: Job, media: Media, *, method: Literal["GET", "HEAD"], download: bool
+    ) -> Served | None:
+        """302 to a link of the store's own, for a photo that everybody may see; None where it goes through here.
+
+        A link and what caches keep of its answer last no longer together than what goes through here, so that a photo
+        that is hidden, or over, is gone as soon. A cached 302 ends well before its link.
+        """
+        seconds = self._seconds_left(job)
+        if self._link_seconds is None or job.approved_at is None or seconds < _LAST_SECONDS:
+            return None
+        life = min(self._link_seconds, seconds // 2)
+        headers = {"Cache-Control": f"public, max-age={seconds - life}"}
+        if download:
+            headers["Content-Disposition"] = _attachment(job, media)
+        now = self._clock.now()
+        expires_at = now + timedelta(seconds=life)
+        link = await self._store.presign(
+            media.object_key, expires_at=expires_at, now=now, method=method, headers=headers
+        )
+        return Served(302, {"Location": link, "Cache-Control": f"public, max-age={life // 2}", "Vary": "Accept"})
+
+    def _seconds_left(self, job: Job) -> int:
+        """How long caches may keep a photo."""
+        return max(0, min(CACHE_SECONDS, int((job.expires_at - self._clock.now()).total_seconds())))
+
     def serve(self, job: Job, media: Media, asked: Mapping[str, str], *, private: bool, download: bool) -> Served:
         """Status and headers for conditional and range requests (RFC 9110); several ranges at once get the whole."""
-        seconds = min(CACHE_SECONDS, int((job.expires_at - self._clock.now()).total_seconds()))
         headers = {
             "Content-Type": media.content_type,
             "ETag": f'"{media.sha256}"',
             "Last-Modified": format_datetime(media.created_at.astimezone(UTC), usegmt=True),
             "Accept-Ranges": "bytes",
-            "Cache-Control": f"{'private' if private else 'public'}, max-age={max(0, seconds)}",
+            "Cache-Control": f"{'private' if private else 'public'}, max-age={self._seconds_left(job)}",
             "Vary": "Accept",
         }
         if download:
-            extension = media.object_key.rpartition(".")[2]
-            headers["Content-Disposition"] = f'attachment; filename="{neutral_name(job.id)}.{extension}"'
+            headers["Content-Disposition"] = _attachment(job, media)
         if _is_unchanged(asked, headers["ETag"], media.created_at):
             return Served(304, headers)
         start, length = 0, media.size_bytes
@@ -112,6 +146,11 @@ async def _continued(first: bytes, chunks: AsyncGenerator[bytes, None]) -> Async
         yield first
         async for chunk in chunks:
             yield chunk
+
+
+def _attachment(job: Job, media: Media) -> str:
+    extension = media.object_key.rpartition(".")[2]
+    return f'attachment; filename="{neutral_name(job.id)}.{extension}"'
 
 
 def neutral_name(job_id: UUID) -> str:

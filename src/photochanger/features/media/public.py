@@ -95,13 +95,13 @@ async def _answer(
     query = request.query_params
     may_see_photo(access, gallery, job.link_token, token=query.get("t"), link=query.get("k"), pin_cookie=cookie)
     media = await delivery.find(job, variant)
-    served = delivery.serve(
-        job,
-        media,
-        _conditions(request),
-        private=gallery.config.gallery.access != "open",
-        download=query.get("download") == "1",
-    )
+    is_open, download = gallery.config.gallery.access == "open", query.get("download") == "1"
+    if is_open:
+        method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
+        moved = await delivery.redirect(job, media, method=method, download=download)
+        if moved is not None:
+            return Response(b"", status_code=moved.status, headers=moved.headers, media_type=media.content_type)
+    served = delivery.serve(job, media, _conditions(request), private=not is_open, download=download)
     if served.status == 304 or request.method == "HEAD":  # noqa: PLR2004
         return Response(b"", status_code=served.status, headers=served.headers, media_type=media.content_type)
     return Stream(
