@@ -50,6 +50,7 @@ EXTRA_FILES = {
             "answers",
             "templates",
             "measures",
+            "plan",
         ),
     },
     "jobs": {"runners"},
