@@ -1,6 +1,5 @@
 """A vendor that fails in passing: the window does what can be done in it."""
 
-
 import pytest
 
 from photochanger.adapters.coordination import breaker
