@@ -51,6 +51,7 @@ EXTRA_FILES = {
             "templates",
             "measures",
             "plan",
+            "prompts",
         ),
     },
     "jobs": {"runners"},
