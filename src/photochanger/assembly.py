@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 
+from photochanger.adapters.coordination.breaker import Breakers
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.places import Places
 from photochanger.adapters.coordination.rate import Rates
@@ -92,6 +93,7 @@ class Parts:
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
         self.places = Places()
+        self.breakers = Breakers(self.clock)
         self.notices = _notices(self.database)
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
@@ -196,7 +198,13 @@ class Parts:
         return JobRunner(
             media=self.media,
             imaging=self.imaging,
-            chain=ChainRunner(providers=self.providers, imaging=self.imaging, places=self.places, clock=self.clock),
+            chain=ChainRunner(
+                providers=self.providers,
+                imaging=self.imaging,
+                places=self.places,
+                breakers=self.breakers,
+                clock=self.clock,
+            ),
             places=self.places,
             finish=Finish(
                 database=self.database,

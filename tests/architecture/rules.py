@@ -51,6 +51,8 @@ EXTRA_FILES = {
             "answers",
             "templates",
             "measures",
+            "plan",
+            "prompts",
         ),
     },
     "jobs": {"runners"},

@@ -30,6 +30,7 @@ VALUES = {
     "album_id": "01939e2b-0000-7000-8000-000000000001",
     "size": "thumb",
     "token": "x",
+    "version": "1",
     "path": "x",
 }
 
@@ -48,7 +49,7 @@ def routes(product):
 
 def address(path):
     for name, value in VALUES.items():
-        for kind in ("str", "path"):
+        for kind in ("str", "int", "path"):
             path = path.replace(f"/{{{name}:{kind}}}", f"/{value}")
     assert "{" not in path, f"{path}: give its parameter a value above"
     return path

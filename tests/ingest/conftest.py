@@ -1,10 +1,12 @@
 from collections.abc import AsyncIterator
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from photochanger.adapters.providers.darkroom import Darkroom
+from photochanger.features.ingest import plan
 from tests.support.clock import FakeClock
 from tests.support.drivers import FakeDriver, step
 from tests.support.product import Product, SharedImaging, running_product
@@ -47,6 +49,7 @@ def driver(shared: Shared) -> FakeDriver:
 async def product(shared: Shared, driver: FakeDriver) -> Product:
     """One for the tests of a module, each time as new; `slot-001` asks the darkroom."""
     await shared.snapshot.restore()
+    shared.product.parts.breakers.forget()
     return shared.product
 
 
@@ -55,6 +58,12 @@ async def studio(product: Product) -> Product:
     """`slot-001` asks `driver` alone."""
     await product.change_slot(chain=[step()])
     return product
+
+
+@pytest.fixture
+def no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed call ends its step: there is never time for another one."""
+    monkeypatch.setattr(plan, "LEAST_CALL_SECONDS", inf)
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ async def test_a_duplicate_window_ends_in_its_second(studio: Product) -> None:
     assert await send(studio) == ("duplicate", second[1])
 
 
+@pytest.mark.usefixtures("no_second_try")
 async def test_a_failed_photo_may_come_again(studio: Product, driver: FakeDriver) -> None:
     driver.script = [Unavailable("down")]
     failed = await studio.send(PHOTO)
@@ -173,6 +174,7 @@ async def test_a_job_opened_under_a_key_is_found_by_its_bytes(studio: Product) -
     assert await send(studio) == ("duplicate", keyed[1])
 
 
+@pytest.mark.usefixtures("no_second_try")
 async def test_a_key_whose_job_failed_may_come_again(studio: Product, driver: FakeDriver) -> None:
     driver.script = [Unavailable("down")]
     headers = {"Idempotency-Key": "k"}

@@ -22,6 +22,7 @@ from tests.support.drivers import Behaviour, FakeDriver, step
 from tests.support.imaging import difference, has_metadata, is_upright, opened
 from tests.support.product import Product, SharedImaging, running_product
 
+pytestmark = pytest.mark.usefixtures("no_second_try")
 PHOTO = pictures.jpeg(96, 64)
 FROM_A_CAMERA = pictures.jpeg(160, 120, orientation=6, gps=True, xmp=True)
 DARKROOM = step("darkroom", "black_and_white")

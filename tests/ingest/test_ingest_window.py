@@ -284,35 +284,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-# The arithmetic of shares
-
-
-@pytest.mark.parametrize(
-    ("left", "local_after", "remote_after", "timeout_ms", "share"),
-    [
-        (50, 0, 0, None, 50),
-        (50, 1, 0, None, 48),
-        (50, 2, 0, None, 46),
-        (50, 0, 1, None, 40),
-        (50, 1, 1, None, 38),
-        (50, 0, 2, None, 30),
-        (50, 0, 4, None, 25),
-        (20, 0, 1, None, 10),
-        (20, 0, 2, None, 10),
-        (3, 1, 0, None, 1.5),
-        (0, 1, 1, None, 0),
-        (50, 0, 0, 5000, 5),
-        (50, 1, 1, 60_000, 38),
-        (4, 0, 0, 5000, 4),
-    ],
-)
-def test_a_step_may_use_what_is_left_less_a_reserve(
-    left: float, local_after: int, remote_after: int, timeout_ms: int | None, share: float
-) -> None:
-    clock = FakeClock()
-    window = Window(clock, started=clock.monotonic() - 50 + left, seconds=50)
-    found = window.share(local_after=local_after, remote_after=remote_after, timeout_ms=timeout_ms)
-    assert found == pytest.approx(share)
+# The arithmetic
 
 
 def test_a_window_never_has_less_than_nothing_left() -> None:

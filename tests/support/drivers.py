@@ -20,6 +20,7 @@ class FakeDriver:
 
     def __init__(self, *script: Behaviour, name: str = "fake") -> None:
         self.name = name
+        self.model: str | None = "fake-1"
         self.capabilities = Capabilities(operations={"edit": EditSettings}, is_local=False)
         self.restart(*script)
 

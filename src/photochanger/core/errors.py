@@ -47,6 +47,7 @@ PROBLEMS = MappingProxyType(
         ),
         "upload-too-slow": ProblemType(408, "The upload is too slow", "Check the line and send the photo again."),
         "stale-version": ProblemType(409, "Somebody else changed this", "Load it again and repeat your change."),
+        "version-not-found": ProblemType(404, "No such version", "The slot's list of versions says which there are."),
         "slot-limit-reached": ProblemType(409, "No more slots", "Raise max_slots in the settings, or reuse a slot."),
         "slot-exists": ProblemType(409, "There is such a slot already", "Choose another slot_id."),
         "result-expired": ProblemType(410, "The photo has been deleted", "Photos are deleted when their time is over."),

@@ -30,6 +30,7 @@ _SECONDS = 20.0
 
 class Darkroom:
     name = "darkroom"
+    model: str | None = None
     capabilities = Capabilities(operations=OPERATIONS, is_local=True, reference_roles=("frame", "watermark"))
 
     def __init__(self, imaging: Imaging) -> None:

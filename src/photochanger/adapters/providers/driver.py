@@ -57,6 +57,8 @@ class Capabilities(Struct, frozen=True):
 class Driver(Protocol):
     name: str
     capabilities: Capabilities
+    model: str | None
+    """What a request without a model gets; None where the vendor has no models to choose from."""
 
     async def transform(self, request: TransformRequest) -> ProviderImage:
         """One call. Raises a ProviderError; cancellation stops it at once and frees everything."""
@@ -91,6 +93,10 @@ class RateLimited(ProviderError):
 
 class Unavailable(ProviderError):
     """The vendor cannot be reached or says 5xx."""
+
+
+class Unreachable(Unavailable):
+    """No connection came about: no such name, refused, no route, no TLS. Nobody else will get one now, either."""
 
 
 class NoImage(ProviderError):

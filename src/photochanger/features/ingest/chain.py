@@ -1,11 +1,13 @@
 """Runs a slot's chain inside the window: each step one provider, the next one only when it failed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
+from photochanger.adapters.coordination.breaker import Breaker, Breakers
 from photochanger.adapters.coordination.places import NoPlace, Places
 from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
 from photochanger.adapters.providers.driver import (
@@ -18,12 +20,23 @@ from photochanger.adapters.providers.driver import (
     Rejected,
     TimedOut,
     TransformRequest,
+    Unavailable,
+    Unreachable,
 )
 from photochanger.adapters.providers.registry import Providers
 from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
-from photochanger.features.ingest.window import LOCAL_RESERVE, Window
+from photochanger.features.ingest.plan import (
+    LOCAL_RESERVE,
+    Plan,
+    PlannedStep,
+    State,
+    first_call,
+    is_cut_by_window,
+    next_call,
+)
+from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
 from photochanger.features.settings.schemas import Settings
@@ -36,9 +49,6 @@ Begun = Callable[[Attempt], Awaitable[None]]
 
 
 log = structlog.get_logger()
-
-_NO_TIME = 1.0
-"""Seconds before a step's end from which on being late is the window's doing."""
 
 
 class _CutShort(TimedOut):
@@ -65,10 +75,13 @@ class Order(Struct, kw_only=True):
 
 
 class ChainRunner:
-    def __init__(self, *, providers: Providers, imaging: Imaging, places: Places, clock: Clock) -> None:
+    def __init__(
+        self, *, providers: Providers, imaging: Imaging, places: Places, breakers: Breakers, clock: Clock
+    ) -> None:
         self._providers = providers
         self._imaging = imaging
         self._places = places
+        self._breakers = breakers
         self._clock = clock
 
     def starts_local(self, steps: list[Step]) -> bool:
@@ -80,55 +93,103 @@ class ChainRunner:
 
     async def run(self, order: Order, attempts: list[Attempt], begun: Begun) -> Delivered:
         """The first picture a step delivers. Raises the problem that tells how the last step failed."""
+        plan = self._plan(order)
         failures: list[ProviderError | NoPlace] = []
-        steps = [each for each in enumerate(order.steps) if each[1].provider not in order.settings.providers_paused]
-        for index, (number, step) in enumerate(steps):
-            attempt = new_attempt(
-                order.job_id,
-                number=len(attempts) + 1,
-                step=number,
-                provider=step.provider,
-                model=step.model,
-                now=self._clock.now(),
-                cost_micros=0,
-            )
-            attempts.append(attempt)
-            after = [self._is_local(each) for _, each in steps[index + 1 :]]
+
+        def skips(planned: PlannedStep) -> bool:
+            step = order.steps[planned.number]
+            is_down = self._breaker(step).refuses()
+            if is_down:
+                attempt = self._attempt(order, planned, attempts)
+                attempt.outcome, attempt.error, attempt.duration_ms = "skipped", "the provider is down", 0
+            return is_down
+
+        call = first_call(plan, self._clock.monotonic(), skips)
+        while call is not None:
+            await asyncio.sleep(call.after - self._clock.monotonic())
+            attempt = self._attempt(order, plan.steps[call.state.at], attempts)
             try:
-                return await self._step(order, step, after, attempt, begun)
+                return await self._call(order, plan, call.state, attempt, begun)
             except (ProviderError, NoPlace) as failure:
                 failures.append(failure)
-                attempt.outcome = failure.outcome if isinstance(failure, ProviderError) else "skipped"
-                attempt.error = str(failure) or "no place came free in time"
-            finally:
-                attempt.duration_ms = round((self._clock.now() - attempt.started_at).total_seconds() * 1000)
+                call = next_call(plan, call.state, self._clock.monotonic(), failure, skips)
         raise _problem_for(failures)
 
-    async def _step(self, order: Order, step: Step, after: list[bool], attempt: Attempt, begun: Begun) -> Delivered:
-        """`after` says of each step that follows whether it is a local one."""
+    def _plan(self, order: Order) -> Plan:
+        return Plan(
+            steps=[
+                PlannedStep(number, self._is_local(step), step.timeout_ms and step.timeout_ms / 1000)
+                for number, step in enumerate(order.steps)
+                if step.provider not in order.settings.providers_paused
+            ],
+            started=order.window.started,
+            window=order.window.seconds,
+            keeps_reserve=order.keeps_reserve,
+        )
+
+    def _attempt(self, order: Order, planned: PlannedStep, attempts: list[Attempt]) -> Attempt:
+        step = order.steps[planned.number]
+        attempt = new_attempt(
+            order.job_id,
+            number=len(attempts) + 1,
+            step=planned.number,
+            provider=step.provider,
+            model=step.model,
+            now=self._clock.now(),
+            cost_micros=0,
+        )
+        attempts.append(attempt)
+        return attempt
+
+    async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begun) -> Delivered:
+        step = order.steps[plan.steps[state.at].number]
+        breaker = self._breaker(step)
+        try:
+            delivered = await self._called(order, step, state.ends, attempt, begun)
+        except NoPlace:
+            attempt.outcome, attempt.error = "skipped", "no place came free in time"
+            raise
+        except ProviderError as failure:
+            attempt.outcome, attempt.error = failure.outcome, str(failure)
+            if isinstance(failure, Unavailable | TimedOut):
+                breaker.failed(is_unreachable=isinstance(failure, Unreachable))
+            else:
+                breaker.went_well()  # it answers
+            is_late = isinstance(failure, TimedOut)
+            if is_late and is_cut_by_window(state, self._clock.monotonic()):
+                raise _CutShort(str(failure)) from failure
+            raise
+        finally:
+            attempt.duration_ms = round((self._clock.now() - attempt.started_at).total_seconds() * 1000)
+        attempt.outcome = "delivered"
+        breaker.went_well()
+        return delivered
+
+    async def _called(self, order: Order, step: Step, ends: float, attempt: Attempt, begun: Begun) -> Delivered:
+        """One call and what it takes: a place, the photo in its size, a picture made ready to be handed out."""
         driver = self._providers.get(step.provider)
         is_local = driver.capabilities.is_local
-        seconds = order.window.share(
-            local_after=sum(after) + order.keeps_reserve, remote_after=after.count(False), timeout_ms=step.timeout_ms
-        )
+        seconds = min(ends - self._clock.monotonic(), order.window.left())
         places = order.settings.provider_concurrency.get(step.provider, 1)
-        deadline = self._clock.monotonic() + seconds
         wait_seconds = max(seconds - LOCAL_RESERVE, seconds / 2)  # a place that leaves no time for the call is none
         async with self._places.take(f"provider:{step.provider}", places=places, wait_seconds=wait_seconds):
             prepared = await order.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
             attempt.cost_micros = 0 if is_local else None  # from here on it may be billed
             await begun(attempt)
+            began = self._clock.monotonic()
             try:
-                async with order.window.limit(deadline - self._clock.monotonic()):
-                    image = await _called(driver, self._request(order, step, driver, prepared, deadline))
+                async with asyncio.timeout(ends - began):
+                    image = await _called(driver, self._request(order, step, driver, prepared, ends))
                     _note(attempt, image)
                     rendered = await self._render(order, prepared, image, is_clean=is_local)
-            except (TimeoutError, TimedOut) as late:
-                is_own = step.timeout_ms is not None and seconds == step.timeout_ms / 1000
-                is_cut = not is_own and deadline - self._clock.monotonic() < _NO_TIME
-                raise (_CutShort if is_cut else TimedOut)(str(late) or f"no answer within {seconds:.1f} s") from None
-        attempt.outcome = "delivered"
+            except TimeoutError:
+                raise TimedOut(f"no answer within {ends - began:.1f} s") from None
         return Delivered(rendered=rendered, provider=step.provider)
+
+    def _breaker(self, step: Step) -> Breaker:
+        driver = self._providers.find(step.provider)
+        model = step.model or (driver.model if driver else None)
+        return self._breakers.of(f"{step.provider}:{model}" if model else step.provider)
 
     def _request(
         self, order: Order, step: Step, driver: Driver, prepared: Prepared, deadline: float

@@ -66,7 +66,12 @@ def read_fields(texts: Mapping[str, str], query: Mapping[str, str], names: Colle
 
 def _is_variable(name: str, names: Collection[str]) -> bool:
     """A password is none, whatever a slot declares: a prompt is shown to people and sent to vendors."""
-    return name not in _SECRETS and (name.startswith("survey") or name in {"qr1", "qr2"} or name in names)
+    return name not in _SECRETS and (is_always_variable(name) or name in names)
+
+
+def is_always_variable(name: str) -> bool:
+    """Breeze Booth's own; the others a slot declares."""
+    return name.startswith("survey") or name in {"qr1", "qr2"}
 
 
 def _read_album(value: str | None) -> str | None:

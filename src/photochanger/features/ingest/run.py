@@ -15,8 +15,8 @@ from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
 from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
 from photochanger.features.ingest.finish import Finish
+from photochanger.features.ingest.plan import LOCAL_RESERVE
 from photochanger.features.ingest.schemas import Answer, Ending, Work
-from photochanger.features.ingest.window import LOCAL_RESERVE
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.media.models import Media
 from photochanger.features.media.service import MediaService

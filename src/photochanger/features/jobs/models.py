@@ -40,6 +40,12 @@ class Job(Base):
             postgresql_where=text("status = 'processing'"),
         ),
         Index(
+            "ix_jobs_late",
+            "late_until",
+            sqlite_where=text("late_until IS NOT NULL"),
+            postgresql_where=text("late_until IS NOT NULL"),
+        ),
+        Index(
             "ix_jobs_ref",
             "slot_id",
             "ref",
@@ -54,6 +60,10 @@ class Job(Base):
     runner_id: Mapped[str]
     rerun_of: Mapped[UUID | None]
     ref: Mapped[str | None]
+    style: Mapped[str | None]
+    """The slot's style that it ran with; null: the slot's own chain."""
+    note: Mapped[str | None]
+    """What an administrator should know of it."""
     link_token: Mapped[str]
     """`?t=`: the guest's own link works whatever the gallery's access is."""
     status: Mapped[str]
@@ -62,6 +72,8 @@ class Job(Base):
     provider: Mapped[str | None]
     received_at: Mapped[datetime]
     deadline_at: Mapped[datetime]
+    late_until: Mapped[datetime | None]
+    """While a call goes on after the window closed: when it ends at the latest."""
     finished_at: Mapped[datetime | None]
     duration_ms: Mapped[int | None]
     failure_code: Mapped[str | None]

@@ -11,12 +11,15 @@ from msgspec import Meta, Struct
 from photochanger.core.paging import Cursors, Page
 from photochanger.features.audit.deps import actor_of
 from photochanger.features.slots.links import gallery_url
+from photochanger.features.slots.models import SlotVersion
 from photochanger.features.slots.schemas import (
     ConfiguredSlot,
     GalleryDocument,
     NewSlotInput,
+    SlotConfig,
     SlotDocument,
     SlotInput,
+    VersionDocument,
 )
 from photochanger.features.slots.service import SlotService
 from photochanger.web.body import read_json
@@ -101,6 +104,62 @@ class SlotsApi(Controller):
     ) -> SlotDocument:
         slot = await slots.change(slot_id, await read_json(request), actor_of(request))
         return slot_document(slot, addresses.base_url(request.scope))
+
+    @get(
+        "/{slot_id:str}/versions",
+        operation_id="list_slot_versions",
+        summary="What the slot's configuration was, newest first",
+        operation_class=documented(
+            query=SlotsQuery, problems=("login-required", "forbidden", "slot-not-found", "validation-failed")
+        ),
+    )
+    async def list_versions(
+        self,
+        request: Request[Any, Any, Any],
+        slot_id: FromPath[str],
+        slots: NamedDependency[SlotService],
+        cursors: NamedDependency[Cursors],
+    ) -> Page[VersionDocument]:
+        query = read_query(request, SlotsQuery)
+        listing = f"versions of {slot_id}"
+        before = cursors.decode(listing, query.cursor)
+        found = await slots.list_versions(slot_id, before=int(before) if before else None, limit=query.limit + 1)
+        shown = found[: query.limit]
+        following = cursors.encode(listing, str(shown[-1].version)) if len(found) > query.limit else None
+        return Page([version_document(version) for version in shown], following)
+
+    @post(
+        "/{slot_id:str}/versions/{version:int}/restore",
+        operation_id="restore_slot_version",
+        summary="Give the slot a configuration it had, as a new version",
+        status_code=200,
+        operation_class=documented(
+            problems=(
+                *("login-required", "forbidden", "validation-failed"),
+                *("slot-not-found", "version-not-found", "stale-version"),
+            )
+        ),
+    )
+    async def restore(
+        self,
+        request: Request[Any, Any, Any],
+        slot_id: FromPath[str],
+        version: FromPath[int],
+        slots: NamedDependency[SlotService],
+        addresses: NamedDependency[Addresses],
+    ) -> SlotDocument:
+        slot = await slots.restore(slot_id, version, actor_of(request))
+        return slot_document(slot, addresses.base_url(request.scope))
+
+
+def version_document(version: SlotVersion) -> VersionDocument:
+    return VersionDocument(
+        version=version.version,
+        name=version.name,
+        config=msgspec.convert(version.config, SlotConfig),
+        changed_at=version.changed_at,
+        changed_by=version.changed_by,
+    )
 
 
 def slot_document(slot: ConfiguredSlot, base: str) -> SlotDocument:

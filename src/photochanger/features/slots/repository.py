@@ -26,6 +26,16 @@ class SlotRepository:
     async def list_ids(self) -> set[str]:
         return set(await self._session.scalars(select(Slot.slot_id)))
 
+    async def list_versions(self, slot_id: str, *, before: int | None, limit: int) -> list[SlotVersion]:
+        """Newest first."""
+        found = select(SlotVersion).where(SlotVersion.slot_id == slot_id)
+        if before is not None:
+            found = found.where(SlotVersion.version < before)
+        return list(await self._session.scalars(found.order_by(SlotVersion.version.desc()).limit(limit)))
+
+    async def find_version(self, slot_id: str, version: int) -> SlotVersion | None:
+        return await self._session.get(SlotVersion, (slot_id, version))
+
     async def add(self, slot: Slot) -> None:
         self._session.add(slot)
         await self._session.flush()

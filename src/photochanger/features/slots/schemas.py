@@ -103,6 +103,16 @@ class SlotDocument(SlotConfig, frozen=True, kw_only=True):
     gallery: GalleryDocument = field(default_factory=GalleryDocument)
 
 
+class VersionDocument(Struct, frozen=True, kw_only=True):
+    """A configuration that a slot had."""
+
+    version: int
+    name: str
+    config: SlotConfig
+    changed_at: datetime
+    changed_by: str
+
+
 class SlotInput(SlotConfig, frozen=True, kw_only=True):
     """The body of PUT. A member left out keeps its value; the read-only ones of GET's document are ignored."""
 

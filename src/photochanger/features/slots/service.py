@@ -19,7 +19,7 @@ from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
 from photochanger.features.settings.service import SettingsService
 from photochanger.features.slots.changes import Change, StepCheck, check_chains, read_change
-from photochanger.features.slots.models import Slot
+from photochanger.features.slots.models import Slot, SlotVersion
 from photochanger.features.slots.repository import SlotRepository
 from photochanger.features.slots.schemas import ConfiguredSlot, NewSlotInput, SlotConfig, SlotInput
 
@@ -140,6 +140,23 @@ class SlotService:
             await slots.add(row_of(slot))
             await record(session, self._clock, actor, "slot.created", slot_id)
         return slot
+
+    async def list_versions(self, slot_id: str, *, before: int | None, limit: int) -> list[SlotVersion]:
+        """Newest first. Raises `slot-not-found`."""
+        await self.get(slot_id)
+        async with self._database.read() as session:
+            return await SlotRepository(session).list_versions(slot_id, before=before, limit=limit)
+
+    async def restore(self, slot_id: str, version: int, actor: Actor) -> ConfiguredSlot:
+        """Name and configuration as they were, as a new version. Passwords, and whether it is on, stay as they are."""
+        current = await self.get(slot_id)
+        found = None
+        if version <= current.version:
+            async with self._database.read() as session:
+                found = await SlotRepository(session).find_version(slot_id, version)
+        if found is None:
+            raise Problem("version-not-found")
+        return await self.change(slot_id, found.config | {"version": current.version, "name": found.name}, actor)
 
     async def set_password(self, slot_id: str, password: str, actor: Actor) -> None:
         slot = await self.get(slot_id)
