@@ -11,7 +11,7 @@ from msgspec import Struct
 
 SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
 """What results are, by their media type."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between tries, doubled each time."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=150, sock_connect=10)

@@ -8,7 +8,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from photochanger.booth.door import FIRST_PAUSE, LONGEST_PAUSE, Delivered, Door, Later, Refused, key_of
-from photochanger.booth.files import free_name, write_whole
+from photochanger.booth.files import write_whole
 from photochanger.core.clock import Clock
 
 _HEADINGS = ("FILE", "OUTCOME", "SECONDS", "RESULT")
@@ -38,9 +38,9 @@ async def send_files(
             code, _, detail = str(reason).partition(": ")
             outcome, result, is_well = code, detail, False
         else:
-            name = free_name(out, f"{file.stem}-{delivered.job_id[-8:]}{delivered.suffix}")
-            write_whole(out / name, delivered.photo)
-            outcome, result, is_well = delivered.outcome, f"{out / name}  {delivered.link}", True
+            path = out / f"{file.stem}-{delivered.job_id[-8:]}{delivered.suffix}"  # the same job, the same photo
+            write_whole(path, delivered.photo)
+            outcome, result, is_well = delivered.outcome, f"{path}  {delivered.link}", True
         yield Row(name=file.name, outcome=outcome, seconds=clock.monotonic() - started, result=result, is_well=is_well)
 
 

@@ -56,7 +56,7 @@ class Watch:
             await asyncio.sleep(self._every)
 
     async def _notice(self, new: list[Found]) -> None:
-        left = [] if self._catch_up else [found for found in new if self._folder.is_old(found)]
+        left = set() if self._catch_up else {found for found in new if self._folder.is_old(found)}
         if left:
             self._echo(f"{len(left)} photos were there before the start and are left; --catch-up sends them.")
         entries = [self._record.add(found) for found in new if found not in left]
@@ -78,9 +78,9 @@ class Watch:
                 if entry.reason != str(later):
                     entry.reason = str(later)
                     self._echo(f"{entry.found.name}: {later}; it is tried again")
-                await self._line.put(entry, is_live=False)
                 await asyncio.sleep(max(pause, later.wait_seconds))
                 pause = min(2 * pause, LONGEST_PAUSE)
+                await self._line.put(entry, is_live=not self._folder.is_old(entry.found))
 
     async def _send(self, entry: Entry) -> None:
         photo = await asyncio.to_thread(self._read, entry.found)
