@@ -1,10 +1,19 @@
-"""Where the `photochanger` command begins. Light on purpose: every imaging worker imports its parent's main module."""
+"""Where the `photochanger` command begins. Light on purpose: every imaging worker imports its parent's main module, and
+a booth's PC runs the tools without the server.
+"""
+
+import sys
 
 
 def main() -> None:
-    from photochanger.cli import main as command  # noqa: PLC0415 – a worker must not load the server, see above
+    from photochanger.booth.commands import tools  # noqa: PLC0415 – a worker must load neither, see above
 
-    command()
+    if sys.argv[1:2] and sys.argv[1] in tools.commands:
+        tools(prog_name="photochanger")
+    else:
+        from photochanger.cli import main as command  # noqa: PLC0415
+
+        command()
 
 
 if __name__ == "__main__":

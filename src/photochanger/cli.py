@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import click
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,17 +21,17 @@ from photochanger.adapters.storage.store import StorageUnavailable
 from photochanger.app import create_app
 from photochanger.assembly import Parts
 from photochanger.assets import assets
+from photochanger.booth.commands import tools
+from photochanger.booth.options import OK, PROBLEMS, fail, first_line
 from photochanger.config import Config, ConfigError, load_config
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.maintenance.doctor import Finding
-from photochanger.send import send_files
 from photochanger.web.log import configure
 from photochanger.web.server import run
 
 T = TypeVar("T")
 Prepare = Callable[[AsyncEngine, Path], Awaitable[None]]
-OK, PROBLEMS, CANNOT_RUN = 0, 1, 2
 
 password_option = click.option(
     "--password-stdin", is_flag=True, required=True, help="Read the password from the first line of standard input."
@@ -56,7 +56,7 @@ def serve(host: str, port: int) -> None:
         CredentialsFile(config.runtime_credentials_file).read()
         app = create_app(config, base_url=f"http://{name}:{port}")
     except (SecretUnusable, CredentialsFileBroken) as reason:
-        _fail(str(reason))
+        fail(str(reason))
     run(app, host, port)
 
 
@@ -78,7 +78,7 @@ def accounts() -> None:
 @password_option
 def create_account(name: str, role: str, *, password_stdin: bool) -> None:  # noqa: ARG001 – the flag says where from
     """Make an account."""
-    password = _password()
+    password = first_line(sys.stdin)
     _run(lambda parts: parts.accounts.create(name, password, role, Actor.command_line()))
     click.echo(f"{name} may sign in as {role}.")
 
@@ -88,7 +88,7 @@ def create_account(name: str, role: str, *, password_stdin: bool) -> None:  # no
 @password_option
 def set_account_password(name: str, *, password_stdin: bool) -> None:  # noqa: ARG001
     """Give an account a new password; ends its sessions."""
-    password = _password()
+    password = first_line(sys.stdin)
     _run(lambda parts: parts.accounts.set_password(name, password, Actor.command_line()))
     click.echo(f"{name} has a new password.")
 
@@ -129,23 +129,9 @@ def list_slots() -> None:
 @password_option
 def set_slot_password(slot: str, *, password_stdin: bool) -> None:  # noqa: ARG001
     """Give a slot the password that senders need."""
-    password = _password()
+    password = first_line(sys.stdin)
     _run(lambda parts: parts.slots.set_password(slot, password, Actor.command_line()))
     click.echo(f"{slot} has a new password.")
-
-
-@main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--slot", required=True, help="For example slot-001.")
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server's address.")
-@click.option("--out", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers.")
-@click.option("--password-stdin", is_flag=True, help="Read the slot's password from standard input; else it is asked.")
-def send(files: tuple[Path, ...], slot: str, url: str, out: Path, *, password_stdin: bool) -> None:
-    """Send photos to a slot and keep what comes back."""
-    password = _password() if password_stdin else click.prompt(f"Password of {slot}", hide_input=True, err=True)
-    out.mkdir(parents=True, exist_ok=True)
-    failed = asyncio.run(send_files(files, slot=slot, url=url, out=out, password=password, echo=click.echo))
-    sys.exit(PROBLEMS if failed else OK)
 
 
 @main.command()
@@ -229,7 +215,7 @@ def _config() -> Config:
     try:
         config = load_config()
     except ConfigError as error:
-        _fail("\n".join(error.mistakes))
+        fail("\n".join(error.mistakes))
     configure(config.log_level, config.log_format)
     return config
 
@@ -252,22 +238,15 @@ def _run(work: Callable[[Parts], Awaitable[T]], *, prepare: Prepare | None = use
     except Problem as problem:
         mistakes = [f"{error.field} {error.message}" for error in problem.members.get("errors", [])]
         if isinstance(problem, DatabaseUnavailable | StorageUnavailable):
-            _fail(f"{problem.title}: {problem.reason}. `photochanger doctor` says what to do.")
-        _fail("; ".join(mistakes) or problem.detail)
+            fail(f"{problem.title}: {problem.reason}. `photochanger doctor` says what to do.")
+        fail("; ".join(mistakes) or problem.detail)
     except (SecretUnusable, CredentialsFileBroken, SchemaBehind) as reason:
-        _fail(str(reason))
+        fail(str(reason))
 
 
 async def _nothing(_: Parts) -> None:
     """Preparing the database is what `_run` does first anyway."""
 
 
-def _password() -> str:
-    """The first line of standard input; its line end is not part of the password."""
-    line = sys.stdin.readline()
-    return line.removesuffix("\n").removesuffix("\r")
-
-
-def _fail(text: str) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(CANNOT_RUN)
+for tool in tools.commands.values():
+    main.add_command(tool)

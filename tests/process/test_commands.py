@@ -127,20 +127,6 @@ async def test_what_a_command_cannot_do_is_one_line_and_exit_code_2(server, argu
     assert len(ended.err.splitlines()) == 1
 
 
-async def test_sending_photos_keeps_what_comes_back_and_tells_what_was_refused(server):
-    (server.folder / "one.jpg").write_bytes(jpeg(64, 48, seed=71))
-    (server.folder / "two.txt").write_bytes(b"no picture at all")
-    ended = await server.run(
-        *("send", "one.jpg", "two.txt", "--slot", "slot-001", "--url", server.url, "--out", "answers"),
-        "--password-stdin",
-        stdin=f"{SLOT_PASSWORD}\n".encode(),
-    )
-    assert ended.code == 1
-    assert "one.jpg: transformed" in ended.out
-    assert "two.txt: 415 unsupported-image" in ended.out
-    assert [path.suffix for path in (server.folder / "answers").iterdir()] == [".jpg"]
-
-
 async def test_cleaning_deletes_what_is_over_and_says_so(server, client):
     job_id = (await ingest(client, "slot-001", SLOT_PASSWORD)).headers["x-job-id"]
     password = ADMIN_PASSWORD.encode()
