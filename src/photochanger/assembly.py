@@ -24,6 +24,7 @@ from photochanger.adapters.storage.s3 import S3Store
 from photochanger.adapters.storage.s3_admin import S3Examination, prepare
 from photochanger.adapters.storage.s3_client import S3Settings
 from photochanger.adapters.storage.store import ObjectStore
+from photochanger.cloud import cloud_drivers
 from photochanger.config import Config
 from photochanger.core.clock import Clock, SystemClock
 from photochanger.core.limits import MIB
@@ -87,7 +88,9 @@ class Parts:
         self.store = store or self._store()
         self.database = Database(create_engine(config.database_url))
         self.imaging = imaging or Imaging(workers=self.cores, scratch=config.data_dir / "scratch")
-        self.providers = Providers([Darkroom(self.imaging)] if providers is None else providers)
+        self.credentials_file = CredentialsFile(config.runtime_credentials_file)
+        cloud = cloud_drivers(config, self.credentials_file, self.clock)
+        self.providers = Providers([Darkroom(self.imaging), *cloud] if providers is None else providers)
         self.passwords = Passwords()
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
@@ -95,7 +98,6 @@ class Parts:
         self.notices = _notices(self.database)
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
-        self.credentials_file = CredentialsFile(config.runtime_credentials_file)
 
     def _store(self) -> ObjectStore:
         if self.config.media_storage_provider == "s3":
@@ -135,7 +137,9 @@ class Parts:
 
     @cached_property
     def settings(self) -> SettingsService:
-        return SettingsService(self.database, self.clock, _defaults(self.config, self.cores), self.providers.names)
+        return SettingsService(
+            self.database, self.clock, _defaults(self.config, self.cores), lambda: self.providers.names
+        )
 
     @cached_property
     def slots(self) -> SlotService:

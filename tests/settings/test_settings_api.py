@@ -23,7 +23,7 @@ async def users(accounts: AccountService) -> Users:
 
 @pytest.fixture
 async def client(database: Database, clock: FakeClock, accounts: AccountService) -> AsyncIterator[httpx.AsyncClient]:
-    settings = SettingsService(database, clock, Settings(), ("darkroom",))
+    settings = SettingsService(database, clock, Settings(), lambda: ("darkroom",))
     async with serving([SettingsApi], {"settings": settings}, accounts=accounts, clock=clock) as client:
         yield client
 

@@ -20,7 +20,7 @@ def service_of(
     defaults: Settings = DEFAULTS,
     providers: tuple[str, ...] = ("darkroom", "gemini"),
 ) -> SettingsService:
-    return SettingsService(database, clock, defaults, providers)
+    return SettingsService(database, clock, defaults, lambda: providers)
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ _SECONDS = 20.0
 class Darkroom:
     name = "darkroom"
     capabilities = Capabilities(operations=OPERATIONS, is_local=True, reference_roles=("frame", "watermark"))
+    model = None
+    is_configured = True
 
     def __init__(self, imaging: Imaging) -> None:
         self._imaging = imaging

@@ -1,4 +1,7 @@
-"""The drivers of this process by name. Built once; a new provider is one new file and a line in `assembly.py`."""
+"""The drivers of this process by name. Built once; a new provider is one new file and a line in `assembly.py`.
+
+A driver without a key is here, so that it can be told of one later; for slots and settings it does not exist.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,19 +18,22 @@ class Providers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._drivers)
+        """Those that can be used now."""
+        return tuple(driver.name for driver in self if driver.is_configured)
 
     def __iter__(self) -> Iterator[Driver]:
+        """All, also those without a key."""
         return iter(self._drivers.values())
 
     def find(self, name: str) -> Driver | None:
-        return self._drivers.get(name)
+        driver = self._drivers.get(name)
+        return driver if driver is not None and driver.is_configured else None
 
     def get(self, name: str) -> Driver:
-        """Raises BadConfiguration: a slot may be older than the set of drivers."""
+        """Raises BadConfiguration: a slot may be older than the set of drivers and their keys."""
         driver = self.find(name)
         if driver is None:
-            raise BadConfiguration(f"There is no provider {name}.")
+            raise BadConfiguration(f"There is no provider {name}, or it has no key.")
         return driver
 
     def check_step(
@@ -36,7 +42,7 @@ class Providers:
         """The step's settings, typed; UNSET with the reasons in `mistakes`, below the path `at` (like `chain.0`)."""
         driver = self.find(provider)
         if driver is None:
-            mistakes.add(f"{at}.provider", "must be one of " + ", ".join(self._drivers))
+            mistakes.add(f"{at}.provider", "must be one of " + ", ".join(self.names))
             return UNSET
         operations = driver.capabilities.operations
         if operation not in operations:

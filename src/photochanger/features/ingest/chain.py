@@ -141,6 +141,8 @@ class ChainRunner:
             model=step.model,
             references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
             deadline=deadline,
+            width=prepared.source_width,
+            height=prepared.source_height,
         )
 
     async def _render(self, order: Order, prepared: Prepared, image: ProviderImage, *, is_clean: bool) -> Rendered:

@@ -1,6 +1,6 @@
 """Decides what the settings are: saved over environment, environment over default. No HTTP, no SQL."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,17 +21,18 @@ _FIRST_VERSION = 1
 
 
 class SettingsService:
-    """Nothing is kept between calls: what another process saved holds from its commit on."""
+    """Nothing is kept between calls: what another process saved holds from its commit on.
 
-    def __init__(self, database: Database, clock: Clock, defaults: Settings, provider_names: Collection[str]) -> None:
+    `provider_names` is asked each time: a provider comes and goes with its key.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, defaults: Settings, provider_names: Callable[[], Collection[str]]
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._providers = tuple(provider_names)
-        places = dict.fromkeys(self._providers, REMOTE_CONCURRENCY) | self._known(defaults.provider_concurrency)
-        self._defaults = msgspec.structs.replace(defaults, provider_concurrency=places)
-        self._concurrency_kind = msgspec.defstruct(
-            "ProviderConcurrency", [(name, Concurrency, REMOTE_CONCURRENCY) for name in self._providers]
-        )
+        self._defaults = defaults
+        self._provider_names = provider_names
 
     async def current(self) -> Settings:
         async with self._database.read() as session:
@@ -98,12 +99,15 @@ class SettingsService:
         members = read_members(SettingsDocument, raw, mistakes)
         if places is not UNSET:
             at = "provider_concurrency"
-            members[at] = read_members(self._concurrency_kind, places, mistakes, at=at)
+            kind = msgspec.defstruct(
+                "ProviderConcurrency", [(name, Concurrency, REMOTE_CONCURRENCY) for name in self._provider_names()]
+            )
+            members[at] = read_members(kind, places, mistakes, at=at)
         if "time_zone" in members and not _is_zone(members["time_zone"]):
             mistakes.add("time_zone", "must be an IANA time zone like Europe/Berlin")
         for index, name in enumerate(members.get("providers_paused", [])):
-            if name not in self._providers:
-                mistakes.add(f"providers_paused.{index}", "must be one of " + ", ".join(self._providers))
+            if name not in self._provider_names():
+                mistakes.add(f"providers_paused.{index}", "must be one of " + ", ".join(self._provider_names()))
         return members
 
     def _to_save(self, saved: Mapping[str, Any], effective: Settings, members: dict[str, Any]) -> dict[str, Any]:
@@ -123,13 +127,11 @@ class SettingsService:
     def _with_saved(self, saved: Mapping[str, Any]) -> Settings:
         """A provider that was saved and is gone since is left out."""
         values = msgspec.structs.asdict(self._defaults) | dict(saved)
-        places = self._defaults.provider_concurrency | self._known(saved.get("provider_concurrency", {}))
-        values["provider_concurrency"] = places
-        values["providers_paused"] = [name for name in values["providers_paused"] if name in self._providers]
+        names = self._provider_names()
+        places = self._defaults.provider_concurrency | saved.get("provider_concurrency", {})
+        values["provider_concurrency"] = {name: places.get(name, REMOTE_CONCURRENCY) for name in names}
+        values["providers_paused"] = [name for name in values["providers_paused"] if name in names]
         return Settings(**values)
-
-    def _known(self, places: Mapping[str, int]) -> dict[str, int]:
-        return {name: count for name, count in places.items() if name in self._providers}
 
 
 def _touched(saved: Mapping[str, Any], effective: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
