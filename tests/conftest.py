@@ -22,6 +22,9 @@ _SERVERS = pytest.StashKey[ExitStack]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
+    parser.addoption(
+        "--cancelled-calls", type=int, default=500, help="how many calls each cloud driver is cancelled in"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
