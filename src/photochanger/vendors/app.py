@@ -90,6 +90,7 @@ def settings(address: str) -> list[str]:
 
 def serve_vendors(host: str, port: int, tell: Callable[[str], object]) -> None:
     """Until SIGINT or SIGTERM. A call whose client leaves ends. `tell` gets the product's settings, one a line."""
-    for line in settings(f"{host}:{port}"):
+    name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 – a comparison
+    for line in settings(f"{name}:{port}"):
         tell(line)
     web.run_app(create_vendors(), host=host, port=port, handler_cancellation=True, print=None, access_log=None)

@@ -39,6 +39,8 @@ class GeminiVendor:
 
     async def _model(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.script.probe
+        if refused := _keyless(request):
+            return refused
         await asyncio.sleep(behaviour.delay_ms / 1000)
         if refused := _refused(request, behaviour):
             return refused
@@ -48,8 +50,8 @@ class GeminiVendor:
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.next()
         body = await request.read()
-        if not request.headers.get("x-goog-api-key"):
-            return _error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers.")
+        if refused := _keyless(request):
+            return refused
         if len(body) > _REQUEST_BYTES:
             return _error(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes.")
         try:
@@ -132,6 +134,12 @@ async def _parts(question: _Question, behaviour: Behaviour) -> list[dict[str, An
         {"inlineData": {"mimeType": "image/jpeg", "data": draft}, "thought": True},
         {"text": "Here is your picture."},
     ]
+
+
+def _keyless(request: web.Request) -> web.Response | None:
+    if request.headers.get("x-goog-api-key"):
+        return None
+    return _error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers.")
 
 
 def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:

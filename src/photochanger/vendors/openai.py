@@ -25,6 +25,8 @@ class OpenAIVendor:
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.script.probe
+        if refused := _keyless(request):
+            return refused
         await asyncio.sleep(behaviour.delay_ms / 1000)
         if refused := _refused(request, behaviour):
             return refused
@@ -33,8 +35,8 @@ class OpenAIVendor:
 
     async def _edit(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.next()
-        if not request.headers.get("Authorization", "").startswith("Bearer "):
-            return _error(401, "invalid_api_key", "You didn't provide an API key.")
+        if refused := _keyless(request):
+            return refused
         files, texts = await _form(request)
         photos = [data for name, data in files if name == "image[]"]
         if not 1 <= len(photos) <= _IMAGES or not texts.get("prompt"):
@@ -84,6 +86,12 @@ async def _data(photo: bytes, behaviour: Behaviour, size: str) -> list[dict[str,
     picture = await asyncio.to_thread(answer_picture, "openai", photo, behaviour, _shape(size))
     coded = base64.b64encode(picture).decode()
     return [{"b64_json": coded[: len(coded) // 4 * 4 - 3] if behaviour.do == "truncated" else coded}]
+
+
+def _keyless(request: web.Request) -> web.Response | None:
+    if request.headers.get("Authorization", "").startswith("Bearer "):
+        return None
+    return _error(401, "invalid_api_key", "You didn't provide an API key.")
 
 
 def _shape(size: str) -> str:

@@ -56,6 +56,8 @@ class TurbotextVendor:
 
     async def _available(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.script.probe
+        if refused := _keyless(request):
+            return refused
         await asyncio.sleep(behaviour.delay_ms / 1000)
         if refused := _refused(request, behaviour):
             return refused
@@ -64,8 +66,8 @@ class TurbotextVendor:
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}
-        if not request.headers.get("Authorization", "").startswith("Bearer "):
-            return web.json_response({"success": False, "error": "no key"}, status=401)
+        if refused := _keyless(request):
+            return refused
         method = request.match_info["method"]
         if form.get("do") == "get_result":
             return await self._look(form.get("queueid", ""), method)
@@ -151,6 +153,12 @@ def _outcome(job: _Job) -> dict[str, Any]:
         case "deepfake_photo":
             return {"success": True, "data": {"uploaded_image": link, "forbidden_content": False}}
     return {"success": True, "data": {"image": [link.removeprefix("/")]}}
+
+
+def _keyless(request: web.Request) -> web.Response | None:
+    if request.headers.get("Authorization", "").startswith("Bearer "):
+        return None
+    return web.json_response({"success": False, "error": "no key"}, status=401)
 
 
 def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:
