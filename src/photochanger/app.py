@@ -25,7 +25,7 @@ from photochanger.features.jobs.api import JobsApi
 from photochanger.features.maintenance.doctor import SKEW_MS
 from photochanger.features.media.api import CleanupApi, ResultsApi
 from photochanger.features.media.measures import MediaMeasures
-from photochanger.features.media.public import ResultsPublic, StorePublic
+from photochanger.features.media.public import InputsPublic, ResultsPublic, StorePublic
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
 from photochanger.web.health import Check, Degraded, NotConfigured, Unhealthy, health_routes
@@ -44,6 +44,7 @@ CONTROLLERS = (
     IngestApi,
     ResultsPublic,
     StorePublic,
+    InputsPublic,
     GalleriesPublic,
     JobsApi,
     ResultsApi,
@@ -112,7 +113,7 @@ def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     """What handlers may ask for, by name."""
     names = (
         *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
-        *("jobs", "media", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+        *("jobs", "media", "inputs", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
     )
     services: dict[str, object] = {name: getattr(parts, name) for name in names}
     services["measures"] = IngestMeasures(metrics.registry)

@@ -31,7 +31,9 @@ async def product(tmp_path, shared_imaging, vendors: Vendors, clock, product_log
         "TURBOTEXT_API_KEY": "",
         "RUNTIME_CREDENTIALS_FILE": str(tmp_path / "keys.json"),
     }
+    environ["PUBLIC_BASE_URL"] = vendors.url
     async with running_product(tmp_path / "data", shared_imaging, environ=environ, clock=clock) as product:
+        vendors.product = product.client
         yield product
     assert not [word for word in (*KEYS, "canary-prompt") if word in product_log.getvalue()]
 
@@ -108,3 +110,36 @@ async def test_health_names_every_provider_and_asks_a_vendor_once_a_minute(produ
     assert found["openai"]["ok"] is False
     assert found["openai"]["reason"] == "it answers 401: the key is refused, or may not do this"
     assert (await vendors.log())["calls"] == []
+
+
+@pytest.mark.parametrize("act", ["deliver", "blocked"])
+async def test_a_link_for_the_vendor_lives_as_long_as_the_job(product, vendors, tmp_path, product_log, act):
+    (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
+    await product.parts.accounts.sync_credentials_file()
+    await product.change_slot(chain=[step("turbotext", "generate_image2image", prompt="as a hero canary-prompt")])
+    await vendors.play("turbotext", act)
+    answer = await product.send(pictures.jpeg(600, 400))
+    assert answer.status_code == {"deliver": 200, "blocked": 422}[act], answer.text
+    [(path, status, content_type)] = vendors.fetched
+    assert (status, content_type) == (200, "image/jpeg")
+    for method in ("GET", "HEAD"):
+        assert (await product.client.request(method, path)).status_code == 404
+    assert not [name for name in product.stored_files() if name.startswith("input/")]
+    token = path.rpartition("/")[2]
+    assert len(token) > 50
+    assert token not in product_log.getvalue()
+
+
+async def test_a_link_that_nobody_ended_ends_by_itself(product, clock):
+    photo = pictures.jpeg(60, 40)
+    async with product.parts.inputs.published() as publish:
+        path = "/public/" + (await publish(photo)).partition("/public/")[2]
+        head = await product.client.head(path)
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(photo)))
+        answer = await product.client.get(path)
+        assert (answer.content, answer.headers["cache-control"]) == (photo, "private, no-store")
+        assert answer.headers["x-robots-tag"] == "noindex"
+        assert (await product.client.get(path.replace("/inputs/", "/store/"))).status_code == 404
+        assert (await product.client.get(f"{path}x")).status_code == 404
+        clock.advance(minutes=10)
+        assert (await product.client.get(path)).status_code == 404

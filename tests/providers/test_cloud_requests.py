@@ -36,9 +36,9 @@ async def test_gemini_gets_photo_and_templates_and_is_asked_for_the_nearest_shap
 
 async def test_geminis_settings_go_to_it_and_decide_the_price(vendors):
     async with cloud_driver("gemini", vendors) as cloud:
-        for size, micros in (("4K", 240_000), ("2K", None)):
-            settings = GeminiEdit(image_size=size, aspect_ratio="9:16", safety_threshold="BLOCK_ONLY_HIGH")
-            image = await cloud.transform(settings=settings)
+        settings = GeminiEdit(image_size="4K", aspect_ratio="9:16", safety_threshold="BLOCK_ONLY_HIGH")
+        for given, micros in ((settings, 240_000), (GeminiEdit(image_size="2K"), None)):
+            image = await cloud.transform(settings=given)
             assert image.cost_micros == micros
     [call, _] = (await vendors.log())["calls"]
     assert call["options"] == {"aspectRatio": "9:16", "imageSize": "4K"}

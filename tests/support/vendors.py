@@ -15,6 +15,10 @@ class Vendors:
         self._runner = runner
         self._session = session
         self.published: dict[str, bytes] = {}
+        self.product: Any = None  # a client
+        """Where links of a product lead to whose PUBLIC_BASE_URL is ours."""
+        self.fetched: list[tuple[str, int, str]] = []
+        """Path, status and type of each."""
 
     @property
     def port(self) -> int:
@@ -41,6 +45,7 @@ class Vendors:
         async with self._session.delete(f"{self.url}/log") as answer:
             assert answer.status == 204
         self.published.clear()
+        self.fetched.clear()
 
     async def play(self, vendor: str, *sequence: dict[str, Any] | str, **script: Any) -> None:
         """The script: what to do call by call, each a name or a whole behaviour."""
@@ -61,6 +66,11 @@ class Vendors:
     async def show(self, request: web.Request) -> web.Response:
         return web.Response(body=self.published[request.match_info["name"]])
 
+    async def fetch(self, request: web.Request) -> web.Response:
+        answer = await self.product.get(request.path)
+        self.fetched.append((request.path, answer.status_code, answer.headers["content-type"]))
+        return web.Response(body=answer.content, status=answer.status_code)
+
 
 @asynccontextmanager
 async def running_vendors() -> AsyncIterator[Vendors]:
@@ -69,6 +79,7 @@ async def running_vendors() -> AsyncIterator[Vendors]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
         vendors = Vendors(runner, session)
         app.router.add_get("/published/{name}", vendors.show)
+        app.router.add_get("/public/inputs/{token}", vendors.fetch)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:

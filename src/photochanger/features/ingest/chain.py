@@ -26,6 +26,7 @@ from photochanger.core.errors import Problem
 from photochanger.features.ingest.window import LOCAL_RESERVE, Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
+from photochanger.features.media.inputs import Publish
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import Step
 
@@ -62,6 +63,7 @@ class Order(Struct, kw_only=True):
     window: Window
     keeps_reserve: bool
     """Whether the original is handed back when every step fails, which takes some of the window too."""
+    publish: Publish
 
 
 class ChainRunner:
@@ -141,6 +143,7 @@ class ChainRunner:
             model=step.model,
             references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
             deadline=deadline,
+            publish=order.publish,
             width=prepared.source_width,
             height=prepared.source_height,
         )
