@@ -9,7 +9,8 @@ from litestar.di import Provide
 
 from photochanger.adapters.db.migrate import use_schema
 from photochanger.adapters.memory import give_back_early
-from photochanger.adapters.providers.driver import Driver, ProviderError
+from photochanger.adapters.providers.driver import Driver
+from photochanger.adapters.providers.probe import Probe
 from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
 from photochanger.assembly import Parts
 from photochanger.assets import assets
@@ -25,10 +26,10 @@ from photochanger.features.jobs.api import JobsApi
 from photochanger.features.maintenance.doctor import SKEW_MS
 from photochanger.features.media.api import CleanupApi, ResultsApi
 from photochanger.features.media.measures import MediaMeasures
-from photochanger.features.media.public import ResultsPublic, StorePublic
+from photochanger.features.media.public import InputsPublic, ResultsPublic, StorePublic
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
-from photochanger.web.health import Check, Degraded, Unhealthy, health_routes
+from photochanger.web.health import Check, Degraded, NotConfigured, Unhealthy, health_routes
 from photochanger.web.hosts import refuse_insane_host
 from photochanger.web.layers import install_layers
 from photochanger.web.metrics import Metrics, metrics_route
@@ -44,6 +45,7 @@ CONTROLLERS = (
     IngestApi,
     ResultsPublic,
     StorePublic,
+    InputsPublic,
     GalleriesPublic,
     JobsApi,
     ResultsApi,
@@ -113,7 +115,7 @@ def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     """What handlers may ask for, by name."""
     names = (
         *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
-        *("jobs", "media", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+        *("jobs", "media", "inputs", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
     )
     services: dict[str, object] = {name: getattr(parts, name) for name in names}
     services["measures"] = IngestMeasures(metrics.registry)
@@ -144,12 +146,15 @@ def _checks(parts: Parts) -> dict[str, Check]:
 
 def _provider_checks(parts: Parts) -> dict[str, Check]:
     def check(driver: Driver) -> Check:
-        async def probe() -> None:
-            try:
-                await driver.probe()
-            except ProviderError as error:
-                raise Unhealthy(str(error)) from None
+        probe = Probe(driver, parts.clock)
 
-        return probe
+        async def look() -> None:
+            if not driver.is_configured:
+                raise NotConfigured
+            failure = await probe.failure()
+            if failure is not None:
+                raise Unhealthy(str(failure))
+
+        return look
 
     return {driver.name: check(driver) for driver in parts.providers}

@@ -20,14 +20,12 @@ from photochanger.adapters.providers.registry import Providers
 from photochanger.adapters.secrets import derive, load_or_create
 from photochanger.adapters.storage.examination import Examination
 from photochanger.adapters.storage.links import LinkSigner
-from photochanger.adapters.storage.local import LocalStore
 from photochanger.adapters.storage.s3 import S3Store
 from photochanger.adapters.storage.s3_admin import S3Examination, prepare
-from photochanger.adapters.storage.s3_client import S3Settings
 from photochanger.adapters.storage.store import ObjectStore
+from photochanger.cloud import cloud_drivers
 from photochanger.config import Config
 from photochanger.core.clock import Clock, SystemClock
-from photochanger.core.limits import MIB
 from photochanger.core.paging import Cursors
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.audit.service import AuditService
@@ -45,12 +43,14 @@ from photochanger.features.maintenance.doctor import Doctor
 from photochanger.features.maintenance.reconcile import Reconciler
 from photochanger.features.maintenance.service import Maintenance
 from photochanger.features.media.delivery import Delivery
+from photochanger.features.media.inputs import INPUT_PATH, Inputs
 from photochanger.features.media.retention import Retention
 from photochanger.features.media.service import MediaService
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.settings.service import SettingsService
 from photochanger.features.slots.access import GalleryAccess
 from photochanger.features.slots.service import SlotService
+from photochanger.stores import configured_store
 from photochanger.web.hosts import Addresses
 
 
@@ -85,10 +85,17 @@ class Parts:
         self.links = LinkSigner(
             derive(self._signing_key, "store links"), lambda: self.addresses.public_base_url or base_url
         )
-        self.store = store or self._store()
+        self._input_links = LinkSigner(
+            derive(self._signing_key, "input links"),
+            lambda: self.addresses.public_base_url or base_url,
+            path=INPUT_PATH,
+        )
+        self.store = store or configured_store(config, self.clock, self.links)
         self.database = Database(create_engine(config.database_url))
         self.imaging = imaging or Imaging(workers=self.cores, scratch=config.data_dir / "scratch")
-        self.providers = Providers([Darkroom(self.imaging)] if providers is None else providers)
+        self.credentials_file = CredentialsFile(config.runtime_credentials_file)
+        cloud = cloud_drivers(config, self.credentials_file, self.clock)
+        self.providers = Providers([Darkroom(self.imaging), *cloud] if providers is None else providers)
         self.passwords = Passwords()
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
@@ -97,12 +104,6 @@ class Parts:
         self.notices = _notices(self.database)
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
-        self.credentials_file = CredentialsFile(config.runtime_credentials_file)
-
-    def _store(self) -> ObjectStore:
-        if self.config.media_storage_provider == "s3":
-            return S3Store(s3_settings(self.config), clock=self.clock)
-        return LocalStore(self.config.data_dir / "media", clock=self.clock, links=self.links)
 
     def examination(self) -> Examination:
         if isinstance(self.store, S3Store):
@@ -168,6 +169,10 @@ class Parts:
         )
 
     @cached_property
+    def inputs(self) -> Inputs:
+        return Inputs(media=self.media, clock=self.clock, links=self._input_links)
+
+    @cached_property
     def retention(self) -> Retention:
         return Retention(store=self.store, database=self.database, clock=self.clock)
 
@@ -206,6 +211,7 @@ class Parts:
                 clock=self.clock,
             ),
             places=self.places,
+            inputs=self.inputs,
             finish=Finish(
                 database=self.database,
                 clock=self.clock,
@@ -266,28 +272,6 @@ class Parts:
             data_dir=self.config.data_dir,
             public_base_url=self.config.public_base_url,
         )
-
-
-def s3_settings(config: Config) -> S3Settings:
-    """Of a configuration whose provider is `s3`, which has these members."""
-    if not (config.s3_endpoint and config.s3_bucket and config.s3_access_key and config.s3_secret_key):
-        raise ValueError("not configured for S3")
-
-    def address(text: str) -> str:
-        return text if "://" in text else f"{'https' if config.s3_use_ssl else 'http'}://{text}"
-
-    return S3Settings(
-        endpoint=address(config.s3_endpoint),
-        presign_endpoint=address(config.s3_presign_endpoint or config.s3_endpoint),
-        bucket=config.s3_bucket,
-        region=config.s3_region,
-        access_key=config.s3_access_key.get_secret_value(),
-        secret_key=config.s3_secret_key.get_secret_value(),
-        addressing=config.s3_addressing,
-        prefix=config.s3_prefix,
-        presign_seconds=config.media_presigned_expires_seconds,
-        budget_bytes=config.s3_upload_memory_mb * MIB,
-    )
 
 
 def _notices(database: Database) -> Notices:

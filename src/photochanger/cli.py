@@ -27,6 +27,7 @@ from photochanger.config import Config, ConfigError, load_config
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.maintenance.doctor import Finding
+from photochanger.vendors.app import serve_vendors
 from photochanger.web.log import configure
 from photochanger.web.server import run
 
@@ -58,6 +59,14 @@ def serve(host: str, port: int) -> None:
     except (SecretUnusable, CredentialsFileBroken) as reason:
         fail(str(reason))
     run(app, host, port)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8100, show_default=True, type=click.IntRange(1, 65535))
+def vendors(host: str, port: int) -> None:
+    """Stand in for the cloud vendors, to try the product without a key; says what settings lead there."""
+    serve_vendors(host, port, click.echo)
 
 
 @main.command()

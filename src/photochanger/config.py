@@ -13,14 +13,18 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from photochanger.adapters.providers import gemini, openai, turbotext
 from photochanger.config_values import (
     IN_ANY_CASE,
     S3_ADDRESS,
     SIGNING_KEY_BYTES,
     TOKEN_CHARACTERS,
+    ApiKey,
     BearerToken,
     DatabaseUrl,
     Folder,
+    Hosts,
+    ModelName,
     Networks,
     Origin,
     S3Address,
@@ -29,9 +33,13 @@ from photochanger.config_values import (
     S3Prefix,
     S3Secret,
     SigningKey,
+    VendorAddress,
+    api_key,
     database_in,
     for_s3,
+    model_name,
     variable,
+    vendor_address,
     whole,
 )
 
@@ -135,6 +143,23 @@ class Config(BaseSettings):
         "RUNTIME_CREDENTIALS_FILE",
         "JSON file with accounts and provider keys, read again when it changes",
         must="the path of a file",
+    )
+    gemini_api_key: ApiKey | None = api_key("GEMINI_API_KEY", "Google Gemini")
+    gemini_base_url: VendorAddress = vendor_address("GEMINI_BASE_URL", "Google Gemini", gemini.BASE_URL)
+    gemini_model: ModelName = model_name("GEMINI_MODEL", "Google Gemini", gemini.MODEL)
+    turbotext_api_key: ApiKey | None = api_key("TURBOTEXT_API_KEY", "Turbotext")
+    turbotext_base_url: VendorAddress = vendor_address("TURBOTEXT_BASE_URL", "Turbotext", turbotext.BASE_URL)
+    openai_api_key: ApiKey | None = api_key("OPENAI_API_KEY", "OpenAI or whoever speaks like it")
+    openai_base_url: VendorAddress = vendor_address(
+        "OPENAI_BASE_URL", "OpenAI or whoever speaks like it", openai.BASE_URL
+    )
+    openai_model: ModelName = model_name("OPENAI_MODEL", "OpenAI or whoever speaks like it", openai.MODEL)
+    provider_allowed_hosts: Hosts = variable(
+        "PROVIDER_ALLOWED_HOSTS",
+        "Hosts, separated by commas, that providers may be called at and link to over http, at any port, in the own "
+        "network; without it, only https to the vendors’ own hosts",
+        must="names or addresses separated by commas, like vendors,10.0.0.5",
+        default=(),
     )
     sync_response_seconds: int = whole(
         "SYNC_RESPONSE_SECONDS", "The window: seconds a sender waits for the photo, 10–60", default=50, low=10, high=60

@@ -72,6 +72,28 @@ def _bearer_token(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _api_key(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError
+    return secret
+
+
+def _vendor_address(text: str) -> str:
+    if not re.fullmatch(rf"https?://{_HOST}(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?", text, re.IGNORECASE):
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _hosts(raw: object) -> object:
+    """Lower case, an IPv6 address without its brackets, as an address is taken apart."""
+    if not isinstance(raw, str):
+        return raw
+    hosts = [part.strip().lower() for part in raw.split(",")]
+    if not all(re.fullmatch(rf"{_HOST}(?::[0-9]{{1,5}})?|[0-9a-f:]+", host) for host in hosts):
+        raise ValueError
+    return tuple(re.sub(r"[\[\]]", "", host) for host in hosts)
+
+
 def _networks(raw: object) -> object:
     return tuple(ip_network(part.strip(), strict=False) for part in raw.split(",")) if isinstance(raw, str) else raw
 
@@ -91,6 +113,21 @@ def variable(name: str, description: str, *, must: str, default: Any = None, sec
 def whole(name: str, description: str, *, default: int, low: int, high: int) -> Any:
     must = f"a whole number from {low} to {high}"
     return variable(name, description, must=must, default=default, ge=low, le=high)
+
+
+def api_key(name: str, vendor: str) -> Any:
+    description = f"Key for {vendor}; one in `RUNTIME_CREDENTIALS_FILE` comes before it"
+    return variable(name, description, must="visible ASCII characters", secret=True)
+
+
+def vendor_address(name: str, vendor: str, default: str) -> Any:
+    must = "like https://api.example.com or https://api.example.com/v1"
+    return variable(name, f"Where {vendor} is called", must=must, default=default)
+
+
+def model_name(name: str, vendor: str, default: str) -> Any:
+    description = f"Model of {vendor} for steps that name none"
+    return variable(name, description, must="the name of a model", default=default)
 
 
 def _s3_address(text: str) -> str:
@@ -131,5 +168,9 @@ Origin = Annotated[str, AfterValidator(_origin)]
 SigningKey = Annotated[SecretStr, AfterValidator(_signing_key)]
 BearerToken = Annotated[SecretStr, AfterValidator(_bearer_token)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+VendorAddress = Annotated[str, AfterValidator(_vendor_address)]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}$")]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 S3Prefix = Annotated[str, AfterValidator(_s3_prefix)]
 IN_ANY_CASE = BeforeValidator(_lower)

@@ -18,7 +18,7 @@ DOORS = {"service", "schemas", "models", "deps"}
 EXTRA_DOORS = {
     "accounts": {"failures"},
     "jobs": {"runners"},
-    "media": {"keys", "delivery", "retention"},
+    "media": {"keys", "delivery", "inputs", "retention"},
     "slots": {"access", "links"},
 }
 HTTP_MODULES = {"api", "pages", "public", "deps"}
@@ -57,7 +57,7 @@ EXTRA_FILES = {
     },
     "jobs": {"runners"},
     "maintenance": {"reconcile", "doctor"},
-    "media": {"keys", "retention", "delivery", "measures"},
+    "media": {"keys", "retention", "delivery", "inputs", "measures"},
     "slots": {"changes", "access", "links"},
     "stats": {"queries"},
 }
@@ -145,6 +145,14 @@ def imports_point_inwards(module: Module) -> Iterator[Breach]:
             continue
         if RINGS.get(target[0], OUTERMOST) > ring or (ring < OUTERMOST and target[0] not in RINGS):
             yield Breach(line, f"{module.path} imports {'.'.join(target)}, which is further out")
+
+
+def stand_ins_know_nothing_of_the_product(module: Module) -> Iterator[Breach]:
+    """A stand-in that shares code with a driver shares its mistakes, and no test would see them."""
+    if module.is_in("vendors/"):
+        for line, target in own_imports(module):
+            if target[0] != "vendors":
+                yield Breach(line, f"{module.path} imports {'.'.join(target)}")
 
 
 def features_know_each_other_in_one_direction(module: Module) -> Iterator[Breach]:
@@ -283,6 +291,7 @@ def features_have_the_same_shape(module: Module) -> Iterator[Breach]:
 
 RULES: tuple[Rule, ...] = (
     imports_point_inwards,
+    stand_ins_know_nothing_of_the_product,
     features_know_each_other_in_one_direction,
     features_meet_at_their_doors,
     litestar_stays_at_the_edge,

@@ -13,6 +13,7 @@ PUBLIC = {
     "/livez": {"GET", "HEAD"},
     "/metrics": {"GET"},
     "/public/albums/{album_id:str}": {"GET", "HEAD"},
+    "/public/inputs/{token:str}": {"GET", "HEAD"},
     "/public/results/{job_id:str}": {"GET", "HEAD"},
     "/public/results/{job_id:str}/{size:str}": {"GET", "HEAD"},
     "/public/slots/{slot_id:str}": {"GET", "HEAD"},

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from photochanger.assembly import s3_settings
 from photochanger.config import Config, ConfigError, load_config
+from photochanger.stores import s3_settings
 
 
 def load(**environ: str) -> Config:
@@ -303,3 +303,39 @@ def test_guests_may_have_an_address_of_their_own():
 )
 def test_a_wrong_s3_value_is_refused(name, value):
     assert mistakes(**S3 | {name: value})[0].startswith(f"{name} is {value}; it must be ")
+
+
+def test_vendors_are_where_their_documents_say_and_have_no_key():
+    config = load()
+    assert config.gemini_base_url == "https://generativelanguage.googleapis.com"
+    assert config.turbotext_base_url == "https://www.turbotext.ru/api_ai"
+    assert config.openai_base_url == "https://api.openai.com/v1"
+    assert [config.gemini_api_key, config.turbotext_api_key, config.openai_api_key] == [None, None, None]
+    assert config.provider_allowed_hosts == ()
+
+
+def test_allowed_hosts_are_names_and_addresses_as_they_stand_in_an_address():
+    config = load(PROVIDER_ALLOWED_HOSTS="Vendors, 127.0.0.1,10.0.0.7:8100,::1,[fd00::1]")
+    assert config.provider_allowed_hosts == ("vendors", "127.0.0.1", "10.0.0.7:8100", "::1", "fd00::1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GEMINI_BASE_URL", "generativelanguage.googleapis.com"),
+        ("OPENAI_BASE_URL", "https://api.openai.com/v1?key=1"),
+        ("TURBOTEXT_BASE_URL", "https://me:secret@turbotext.ru"),
+        ("GEMINI_MODEL", "a/../b"),
+        ("OPENAI_MODEL", "a b"),
+        ("PROVIDER_ALLOWED_HOSTS", "http://vendors"),
+        ("PROVIDER_ALLOWED_HOSTS", "vendors,"),
+    ],
+)
+def test_a_wrong_vendor_is_refused(name, value):
+    assert mistakes(**{name: value})[0].startswith(f"{name} is {value}; it must be ")
+
+
+@pytest.mark.parametrize("name", ["GEMINI_API_KEY", "TURBOTEXT_API_KEY", "OPENAI_API_KEY"])
+def test_a_key_is_visible_ascii_and_in_no_mistake_and_no_repr(name):
+    assert mistakes(**{name: "canary\nx"}) == [f"{name} cannot be used; it must be visible ASCII characters"]
+    assert "canary" not in repr(load(**{name: "canary-key"}))

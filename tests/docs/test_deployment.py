@@ -95,6 +95,13 @@ def test_the_product_has_no_more_rights_than_it_needs():
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", DOCKERFILE, re.MULTILINE)
 
 
+def test_the_vendors_stand_ins_start_only_when_asked_for_and_know_no_secret():
+    vendors = COMPOSE["services"]["vendors"]
+    assert vendors["profiles"] == ["vendors"]
+    assert not any(vendors.get(name) for name in ("ports", "secrets", "environment", "volumes"))
+    assert vendors["networks"] == ["inside"]
+
+
 def test_the_image_is_built_of_what_docker_may_see():
     """Everything is ignored but a list; a COPY of something else would fail in the engine only."""
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()

@@ -44,7 +44,15 @@ def darkroom(imaging) -> Driver:
 
 async def develop(darkroom, settings, *references, photo=JPEG):
     operation = type(settings).__struct_config__.tag
-    request = TransformRequest(photo=photo, operation=operation, settings=settings, deadline=0.0, references=references)
+    request = TransformRequest(
+        photo=photo,
+        operation=operation,
+        settings=settings,
+        deadline=0.0,
+        width=600,
+        height=400,
+        references=references,
+    )
     return await darkroom.transform(request)
 
 

@@ -20,7 +20,8 @@ class FakeDriver:
 
     def __init__(self, *script: Behaviour, name: str = "fake") -> None:
         self.name = name
-        self.model: str | None = "fake-1"
+        self.model: str | None = None
+        self.is_configured = True
         self.capabilities = Capabilities(operations={"edit": EditSettings}, is_local=False)
         self.restart(*script)
 

@@ -29,7 +29,8 @@ class FileAccount(Struct, frozen=True, kw_only=True):
 
 
 class ProviderKeys(Struct, frozen=True, kw_only=True):
-    api_key: _Text
+    api_key: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[!-~]+$")]
+    """Visible ASCII: it goes into a header."""
 
     def __repr__(self) -> str:
         return "ProviderKeys(…)"

@@ -30,8 +30,9 @@ _SECONDS = 20.0
 
 class Darkroom:
     name = "darkroom"
-    model: str | None = None
     capabilities = Capabilities(operations=OPERATIONS, is_local=True, reference_roles=("frame", "watermark"))
+    model: str | None = None
+    is_configured = True
 
     def __init__(self, imaging: Imaging) -> None:
         self._imaging = imaging

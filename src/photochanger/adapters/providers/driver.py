@@ -27,6 +27,9 @@ class TransformRequest(Struct, frozen=True):
     """An instance of the operation's settings type, validated."""
     deadline: float
     """Monotonic seconds of the injected clock; nothing may run past it."""
+    width: int
+    height: int
+    """The upright upload's: a vendor is asked for the nearest shape it knows."""
     prompt: str = ""
     model: str | None = None
     references: tuple[Reference, ...] = ()
@@ -57,8 +60,16 @@ class Capabilities(Struct, frozen=True):
 class Driver(Protocol):
     name: str
     capabilities: Capabilities
-    model: str | None
-    """What a request without a model gets; None where the vendor has no models to choose from."""
+
+    @property
+    def model(self) -> str | None:
+        """What a request without a model gets; None where the vendor has no models to choose from."""
+        ...
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether it has what it needs, like a key. Without that no slot may name it."""
+        ...
 
     async def transform(self, request: TransformRequest) -> ProviderImage:
         """One call. Raises a ProviderError; cancellation stops it at once and frees everything."""
@@ -72,9 +83,16 @@ class Driver(Protocol):
 
 
 class ProviderError(Exception):
-    """`outcome` is the attempt's; the text is safe to show to an administrator and holds no key."""
+    """`outcome` is the attempt's; the text is safe to show to an administrator and holds no key and no prompt."""
 
     outcome = "unavailable"
+    cost_micros: int | None = 0
+    """What the call cost all the same; None where the vendor may have billed and did not say."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+        """Seconds the vendor asks for before the next call, where it says."""
 
 
 class Rejected(ProviderError):
@@ -86,10 +104,6 @@ class Rejected(ProviderError):
 class RateLimited(ProviderError):
     outcome = "rate_limited"
 
-    def __init__(self, text: str, retry_after: float | None = None) -> None:
-        super().__init__(text)
-        self.retry_after = retry_after
-
 
 class Unavailable(ProviderError):
     """The vendor cannot be reached or says 5xx."""
@@ -97,6 +111,12 @@ class Unavailable(ProviderError):
 
 class Unreachable(Unavailable):
     """No connection came about: no such name, refused, no route, no TLS. Nobody else will get one now, either."""
+
+
+class Interrupted(Unavailable):
+    """The connection broke after the request was sent."""
+
+    cost_micros = None
 
 
 class NoImage(ProviderError):
@@ -107,6 +127,7 @@ class NoImage(ProviderError):
 
 class TimedOut(ProviderError):
     outcome = "timed_out"
+    cost_micros = None
 
 
 class BadConfiguration(ProviderError):
@@ -119,3 +140,4 @@ class BadAnswer(ProviderError):
     """Unreadable, cut, not an image, too many pixels; final for the step, since it may have been billed."""
 
     outcome = "bad_answer"
+    cost_micros: int | None = None

@@ -1,4 +1,7 @@
-"""The drivers of this process by name. Built once; a new provider is one new file and a line in `assembly.py`."""
+"""The drivers of this process by name. Built once; a new provider is one new file and a line in `cloud.py`.
+
+A provider without a key may be chosen and fails until it has one: keys come and go while the product runs.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -28,6 +31,8 @@ class Providers:
         driver = self.find(name)
         if driver is None:
             raise BadConfiguration(f"There is no provider {name}.")
+        if not driver.is_configured:
+            raise BadConfiguration(f"The provider {name} has no key.")
         return driver
 
     def check_step(
@@ -36,7 +41,7 @@ class Providers:
         """The step's settings, typed; UNSET with the reasons in `mistakes`, below the path `at` (like `chain.0`)."""
         driver = self.find(provider)
         if driver is None:
-            mistakes.add(f"{at}.provider", "must be one of " + ", ".join(self._drivers))
+            mistakes.add(f"{at}.provider", "must be one of " + ", ".join(self.names))
             return UNSET
         operations = driver.capabilities.operations
         if operation not in operations:

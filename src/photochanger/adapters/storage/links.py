@@ -20,13 +20,14 @@ _TIME_BYTES = 8
 class LinkSigner:
     """Signs with HMAC-SHA256. `base_url` is asked for every link: without PUBLIC_BASE_URL it depends on the request."""
 
-    def __init__(self, key: bytes, base_url: Callable[[], str]) -> None:
+    def __init__(self, key: bytes, base_url: Callable[[], str], *, path: str = PATH) -> None:
         self._key = key
         self._base_url = base_url
+        self._path = path
 
     def sign(self, key: str, expires_at: datetime) -> str:
         microseconds = (expires_at - _EPOCH) // timedelta(microseconds=1)
-        return f"{self._base_url()}{PATH}{self._token(key, microseconds)}"
+        return f"{self._base_url()}{self._path}{self._token(key, microseconds)}"
 
     def verify(self, token: str, now: datetime) -> str:
         """The object's key. `not-found` for a token that is forged, spelled otherwise, or over."""

@@ -39,6 +39,7 @@ from photochanger.features.ingest.plan import (
 from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
+from photochanger.features.media.inputs import Publish
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import Step
 
@@ -72,6 +73,7 @@ class Order(Struct, kw_only=True):
     window: Window
     keeps_reserve: bool
     """Whether the original is handed back when every step fails, which takes some of the window too."""
+    publish: Publish
 
 
 class ChainRunner:
@@ -151,6 +153,8 @@ class ChainRunner:
             raise
         except ProviderError as failure:
             attempt.outcome, attempt.error = failure.outcome, str(failure)
+            if attempt.cost_micros is None:
+                attempt.cost_micros = failure.cost_micros
             if isinstance(failure, Unavailable | TimedOut):
                 breaker.failed(is_unreachable=isinstance(failure, Unreachable))
             else:
@@ -202,6 +206,9 @@ class ChainRunner:
             model=step.model,
             references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
             deadline=deadline,
+            publish=order.publish,
+            width=prepared.source_width,
+            height=prepared.source_height,
         )
 
     async def _render(self, order: Order, prepared: Prepared, image: ProviderImage, *, is_clean: bool) -> Rendered:

@@ -18,6 +18,7 @@ from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.plan import LOCAL_RESERVE
 from photochanger.features.ingest.schemas import Answer, Ending, Work
 from photochanger.features.jobs.models import Attempt
+from photochanger.features.media.inputs import Inputs
 from photochanger.features.media.models import Media
 from photochanger.features.media.service import MediaService
 from photochanger.features.slots.schemas import ConfiguredSlot
@@ -40,12 +41,14 @@ class JobRunner:
         imaging: Imaging,
         chain: ChainRunner,
         places: Places,
+        inputs: Inputs,
         finish: Finish,
     ) -> None:
         self._media = media
         self._imaging = imaging
         self._chain = chain
         self._places = places
+        self._inputs = inputs
         self._finish = finish
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -145,6 +148,7 @@ class JobRunner:
                     settings=work.settings,
                     window=work.window,
                     keeps_reserve=config.failure_policy == "original",
+                    publish=await place.enter_async_context(self._inputs.published()),
                 )
                 return await self._chain.run(order, attempts, self._finish.begin_attempt)
             finally:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from photochanger.core.ids import new_id, time_of
 
-MediaKind = Literal["source", "result", "preview", "template", "evidence", "file"]
+MediaKind = Literal["source", "result", "preview", "template", "evidence", "file", "input"]
 
 _NAME = re.compile(
     r"(?P<id>[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})-(?P<runner>[0-9a-z]+)\.[0-9a-z]+"

@@ -1,4 +1,7 @@
-"""`/public/results`: a photo to whoever may see it, and `/public/store`: links of the folder store."""
+"""`/public/results`: a photo to whoever may see it.
+
+`/public/store`: links of the folder store; `/public/inputs`: links for vendors.
+"""
 
 from typing import Any, Final, Literal
 
@@ -8,12 +11,13 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from photochanger.adapters.storage.links import LinkSigner
-from photochanger.adapters.storage.store import ObjectMissing, ObjectStore
+from photochanger.adapters.storage.store import ObjectMissing, ObjectStore, StoredObject
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
 from photochanger.features.jobs.service import JobService
 from photochanger.features.media.delivery import Delivery
+from photochanger.features.media.inputs import Inputs
 from photochanger.features.media.schemas import Variant
 from photochanger.features.slots.access import GalleryAccess, may_see_photo
 from photochanger.features.slots.service import SlotService
@@ -139,8 +143,35 @@ class StorePublic(Controller):
         found = await store.head(key)
         if found is None:
             raise Problem("not-found")
-        headers = {"Content-Length": str(found.size_bytes), "Cache-Control": "private, no-store"}
-        return Stream(_read(store, key), headers=headers, media_type="application/octet-stream")
+        return Stream(_read(store, key), headers=_private(found), media_type="application/octet-stream")
+
+
+class InputsPublic(Controller):
+    """What vendors fetch that take links instead of bytes."""
+
+    path = "/public/inputs"
+    opt = {"access": "public"}  # noqa: RUF012
+    include_in_schema: Literal[False] = False
+
+    @route("/{token:str}", http_method=_READ)
+    async def show(
+        self,
+        request: Request[Any, Any, Any],
+        token: FromPath[str],
+        inputs: NamedDependency[Inputs],
+        store: NamedDependency[ObjectStore],
+    ) -> Response[Any]:
+        key, media_type = inputs.find(token)
+        found = await store.head(key)
+        if found is None:
+            raise Problem("not-found")
+        if request.method == "HEAD":
+            return Response(b"", headers=_private(found), media_type=media_type)
+        return Stream(_read(store, key), headers=_private(found), media_type=media_type)
+
+
+def _private(found: StoredObject) -> dict[str, str]:
+    return {"Content-Length": str(found.size_bytes), "Cache-Control": "private, no-store"}
 
 
 async def _read(store: ObjectStore, key: str) -> Any:

@@ -35,7 +35,7 @@ class MediaService:
     async def keep(self, kind: MediaKind, slot_id: str, file: File, *, variant: str = "") -> Media:
         """Stores the bytes and gives their row, which the caller adds in the unit of work that makes them visible."""
         key = self.new_key(kind, slot_id, file.media_type)
-        await self.store.put(key, _one(file.data), content_type=file.media_type, size_bytes=len(file.data))
+        await self.put_whole(key, file.data, file.media_type)
         return self.row(
             kind,
             key,
@@ -46,6 +46,9 @@ class MediaService:
             height=file.height,
             variant=variant,
         )
+
+    async def put_whole(self, key: str, data: bytes, media_type: str) -> None:
+        await self.store.put(key, _one(data), content_type=media_type, size_bytes=len(data))
 
     def row(
         self,

@@ -1,0 +1,145 @@
+"""The cloud providers inside the product: from a key to the photo in the sender's hand."""
+
+import json
+
+import pytest
+
+from tests.support import pictures
+from tests.support.clock import FakeClock
+from tests.support.drivers import step
+from tests.support.imaging import opened
+from tests.support.product import running_product
+from tests.support.vendors import Vendors
+
+KEYS = ("canary-key-gemini", "canary-key-openai", "canary-key-file")
+GEMINI = step("gemini", prompt="as a hero canary-prompt")
+OPENAI = step("openai", prompt="as a hero canary-prompt")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def product(tmp_path, shared_imaging, vendors: Vendors, clock, product_log):
+    """Gemini and OpenAI have a key in the environment; Turbotext has none."""
+    environ = {
+        **vendors.environ,
+        "GEMINI_API_KEY": KEYS[0],
+        "OPENAI_API_KEY": KEYS[1],
+        "TURBOTEXT_API_KEY": "",
+        "RUNTIME_CREDENTIALS_FILE": str(tmp_path / "keys.json"),
+    }
+    environ["PUBLIC_BASE_URL"] = vendors.url
+    async with running_product(tmp_path / "data", shared_imaging, environ=environ, clock=clock) as product:
+        vendors.product = product.client
+        yield product
+    assert not [word for word in (*KEYS, "canary-prompt") if word in product_log.getvalue()]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"shape": "1:1"},
+        {"shape": "9:16", "format": "webp"},
+        {"format": "png"},
+        {"shape": "16:9", "content_type": "a/b"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("width", "height"), [(600, 400), (300, 500)])
+async def test_whatever_a_vendor_sends_leaves_in_the_shape_of_the_photo(product, vendors, behaviour, width, height):
+    await product.change_slot(chain=[GEMINI])
+    await vendors.play("gemini", behaviour)
+    answer = await product.send(pictures.jpeg(width, height))
+    assert answer.headers["content-type"] == "image/jpeg", answer.text
+    made = opened(answer.content)
+    assert made.format == "JPEG"
+    assert made.width / made.height == pytest.approx(width / height, rel=0.01)
+
+
+async def test_an_attempt_keeps_what_the_vendor_said(product, vendors):
+    await product.change_slot(chain=[GEMINI, OPENAI])
+    await vendors.play("gemini", {"do": "server_error", "status": 500})
+    answer = await product.send(pictures.jpeg(600, 400))
+    assert answer.status_code == 200, answer.text
+    first, *_, last = (await product.job(answer.headers["x-job-id"]))["attempts"]
+    assert (first["provider"], first["outcome"]) == ("gemini", "unavailable")
+    assert (last["outcome"], bool(last["vendor_request_id"])) == ("delivered", True)
+    log = await vendors.log()
+    assert [picture["size_bytes"] > 1000 for call in log["calls"] for picture in call["pictures"]]
+
+
+async def test_only_providers_with_a_key_can_be_chosen(product, tmp_path):
+    async def places():
+        settings = (await product.client.get("/api/settings", headers=product.admin)).json()
+        return set(settings["provider_concurrency"])
+
+    assert await places() == {"darkroom", "gemini", "openai"}
+    slot = (await product.client.get("/api/slots/slot-001", headers=product.admin)).json()
+    body = {"version": slot["version"], "chain": [step("turbotext", "mix_images")]}
+    refused = await product.client.put("/api/slots/slot-001", json=body, headers=product.admin)
+    assert refused.json()["errors"][0]["message"] == "must be one of darkroom, gemini, openai"
+
+    (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
+    await product.parts.accounts.sync_credentials_file()  # what maintenance does each second
+    assert await places() == {"darkroom", "gemini", "openai", "turbotext"}
+    assert (await product.client.put("/api/slots/slot-001", json=body, headers=product.admin)).status_code == 200
+
+
+async def test_health_names_every_provider_and_asks_a_vendor_once_a_minute(product, vendors, clock):
+    async def providers():
+        clock.advance(seconds=2)
+        answer = await product.client.get("/healthz")
+        assert answer.status_code == 200
+        return answer.json()["checks"]["providers"]
+
+    found = await providers()
+    assert {name: each["ok"] for name, each in found.items()} == {
+        "darkroom": True,
+        "gemini": True,
+        "openai": True,
+        "turbotext": None,
+    }
+    assert found["turbotext"]["reason"] == "not configured"
+    await vendors.play("openai", probe={"do": "wrong_key"})
+    assert (await providers())["openai"]["ok"] is True
+    clock.advance(seconds=60)
+    found = await providers()
+    assert found["openai"]["ok"] is False
+    assert found["openai"]["reason"] == "it answers 401: the key is refused, or may not do this"
+    assert (await vendors.log())["calls"] == []
+
+
+@pytest.mark.parametrize("act", ["deliver", "blocked"])
+async def test_a_link_for_the_vendor_lives_as_long_as_the_job(product, vendors, tmp_path, product_log, act):
+    (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
+    await product.parts.accounts.sync_credentials_file()
+    await product.change_slot(chain=[step("turbotext", "generate_image2image", prompt="as a hero canary-prompt")])
+    await vendors.play("turbotext", act)
+    answer = await product.send(pictures.jpeg(600, 400))
+    assert answer.status_code == {"deliver": 200, "blocked": 422}[act], answer.text
+    [(path, status, content_type)] = vendors.fetched
+    assert (status, content_type) == (200, "image/jpeg")
+    for method in ("GET", "HEAD"):
+        assert (await product.client.request(method, path)).status_code == 404
+    assert not [name for name in product.stored_files() if name.startswith("input/")]
+    token = path.rpartition("/")[2]
+    assert len(token) > 50
+    assert token not in product_log.getvalue()
+
+
+async def test_a_link_that_nobody_ended_ends_by_itself(product, clock):
+    photo = pictures.jpeg(60, 40)
+    async with product.parts.inputs.published() as publish:
+        path = "/public/" + (await publish(photo)).partition("/public/")[2]
+        head = await product.client.head(path)
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(photo)))
+        answer = await product.client.get(path)
+        assert (answer.content, answer.headers["cache-control"]) == (photo, "private, no-store")
+        assert answer.headers["x-robots-tag"] == "noindex"
+        assert (await product.client.get(path.replace("/inputs/", "/store/"))).status_code == 404
+        assert (await product.client.get(f"{path}x")).status_code == 404
+        clock.advance(minutes=10)
+        assert (await product.client.get(path)).status_code == 404
