@@ -212,6 +212,7 @@ class Parts:
             ),
             places=self.places,
             inputs=self.inputs,
+            clock=self.clock,
             finish=Finish(
                 database=self.database,
                 clock=self.clock,

@@ -71,6 +71,10 @@ class Order(Struct, kw_only=True):
     references: tuple[Reference, ...]
     settings: Settings
     window: Window
+    prompt_of: Callable[[Step], str]
+    """A step's final words."""
+    late_seconds: float
+    """How long the last step may go on after the window closed."""
     keeps_reserve: bool
     """Whether the original is handed back when every step fails, which takes some of the window too."""
     publish: Publish
@@ -126,6 +130,7 @@ class ChainRunner:
             ],
             started=order.window.started,
             window=order.window.seconds,
+            late=order.late_seconds,
             keeps_reserve=order.keeps_reserve,
         )
 
@@ -202,7 +207,7 @@ class ChainRunner:
             photo=prepared.picture,
             operation=step.operation,
             settings=self._providers.settings_of(step.provider, step.operation, step.settings),
-            prompt=step.prompt,
+            prompt=order.prompt_of(step),
             model=step.model,
             references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
             deadline=deadline,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.core.errors import Problem
 from photochanger.features.jobs.models import Job, JobClaim
-from photochanger.features.jobs.service import has_result, jobs_in
+from photochanger.features.jobs.service import has_result, is_running, jobs_in
 
 KEY_LIFE = timedelta(hours=24)
 
@@ -57,10 +57,11 @@ class _Claims:
         """The claim's job, while it runs or has a live transformed result; a claim never dies while its job runs."""
         earlier = await self._jobs.find(claim.job_id)
         is_over = claim.expires_at is not None and claim.expires_at <= self._now
-        if earlier is None or (is_over and earlier.status != "processing"):
+        if earlier is None or (is_over and not is_running(earlier)):
             return None
         if claim.kind == "key" and earlier.source_sha256 != self._job.source_sha256:
             raise Problem("idempotency-key-reused")
-        if earlier.status == "processing":
+        if is_running(earlier):
             return earlier
-        return earlier if earlier.outcome == "transformed" and has_result(earlier, self._now) else None
+        is_transformed = earlier.outcome in {"transformed", "late"}
+        return earlier if is_transformed and has_result(earlier, self._now) else None

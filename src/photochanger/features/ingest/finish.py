@@ -1,10 +1,12 @@
 """Ends a job: bytes first, then the job, its media, attempts, album and audit in one transaction, then the notice."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.db.session import Database, DatabaseUnavailable
@@ -18,7 +20,7 @@ from photochanger.features.ingest.opening import result_life, source_life
 from photochanger.features.ingest.schemas import Answer, Ending, Work
 from photochanger.features.jobs.models import Attempt, Job
 from photochanger.features.jobs.schemas import ResultSummary
-from photochanger.features.jobs.service import jobs_in
+from photochanger.features.jobs.service import jobs_in, new_job
 from photochanger.features.media.models import Media
 from photochanger.features.media.retention import Retention
 from photochanger.features.media.service import MediaService, media_in
@@ -99,6 +101,55 @@ class Finish:
             timings=work.timings,
         )
 
+    async def end_late(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
+        """After the window: the photo enters the gallery, or nobody waits for it any more. Safe to repeat.
+
+        Where the original was answered, those bytes stay the job's result: the photo is then a job of its own.
+        """
+        job, now = work.job, self._clock.now()
+        values = self._values(work, ending, attempts, now)
+        changed = {"cost_micros": values["cost_micros"]}
+        is_own = job.outcome is not None
+        if ending.kept and not is_own:
+            names = ("result", "provider", "approved_at", "expires_at")
+            changed |= {"outcome": "late", **{name: values[name] for name in names}}
+        async with self._database.write() as session:
+            is_ours = await jobs_in(session).end_late(job.id, changed)
+            if is_ours:
+                for attempt in attempts:
+                    await jobs_in(session).settle_attempt(attempt)
+                if ending.kept:
+                    shown = await self._add_late_job(session, work, values) if is_own else job
+                    await self._add_result(session, work, ending, shown.id, values["expires_at"])
+                actor = Actor(name=work.slot.slot_id, address=work.source.address)
+                await record(session, self._clock, actor, "job.late", str(job.id), {"came": bool(ending.kept)})
+            known = await media_in(session).known_keys([media.object_key for media in ending.kept])
+        if not known:  # the sweep gave it up meanwhile; else this is a repetition
+            await self._media.discard(*(media.object_key for media in ending.kept))
+        self._notices.publish(f"job:{job.id}")
+
+    async def _add_late_job(self, session: AsyncSession, work: Work, values: dict[str, Any]) -> Job:
+        job, now = work.job, values["finished_at"]
+        life = values["expires_at"] - now.replace(microsecond=0)
+        late = new_job(work.slot, runner_id=job.runner_id, now=now, window=timedelta(), life=life)
+        late.status, late.outcome, late.rerun_of = "done", "late", job.id
+        late.ref, late.style, late.note = job.ref, job.style, job.note
+        late.provider, late.result, late.approved_at = values["provider"], values["result"], values["approved_at"]
+        late.finished_at, late.cost_micros = now, 0
+        late.duration_ms = round((now - job.received_at).total_seconds() * 1000)
+        jobs_in(session).add(late)
+        await session.flush()
+        return late
+
+    async def _add_result(
+        self, session: AsyncSession, work: Work, ending: Ending, job_id: UUID, expires_at: datetime
+    ) -> None:
+        for media in ending.kept:
+            media.job_id, media.expires_at = job_id, expires_at
+        media_in(session).add(ending.kept)
+        if work.source.album is not None:
+            await append_to_album(session, self._clock, work.slot.slot_id, work.source.album, job_id)
+
     async def _write(
         self, work: Work, ending: Ending, attempts: list[Attempt], values: dict[str, Any], within: float | None
     ) -> bool:
@@ -107,15 +158,13 @@ class Finish:
             if not await jobs_in(session).finish(job.id, values):
                 return False
             for attempt in attempts:
-                await jobs_in(session).settle_attempt(attempt)
-            for media in ending.kept:
-                media.job_id, media.expires_at = job.id, values["expires_at"]
-            media_in(session).add(ending.kept)
+                if ending.late_until is None or attempt.outcome != "cancelled":  # else its call goes on
+                    await jobs_in(session).settle_attempt(attempt)
+            if ending.kept:
+                await self._add_result(session, work, ending, job.id, values["expires_at"])
             await media_in(session).set_expiry(source.media.id, self._source_expiry(work, values))
             if values["status"] == "rejected":
                 await jobs_in(session).release_claims(job.id)
-            if ending.kept and source.album is not None:
-                await append_to_album(session, self._clock, work.slot.slot_id, source.album, job.id)
             actor = Actor(name=work.slot.slot_id, address=source.address)
             await record(session, self._clock, actor, "job.finished", str(job.id), {"status": values["status"]})
         return True
@@ -143,6 +192,7 @@ class Finish:
             "failure_code": problem.code if problem else None,
             "failure_detail": problem.detail if problem else None,
             "cost_micros": sum(attempt.cost_micros or 0 for attempt in attempts),
+            "late_until": ending.late_until,
             "result": None,
             "expires_at": work.job.expires_at,
         }

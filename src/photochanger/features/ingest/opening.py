@@ -28,6 +28,7 @@ class Opening:
         job, source = work.job, work.source
         job.source_sha256 = source.media.sha256
         job.ref = source.ref
+        _note_style(job, source.style, work.slot)
         source.media.job_id = job.id
         source.media.expires_at = source_expiry(job, work.slot, work.settings)
         try:
@@ -75,6 +76,15 @@ class Opening:
             window=timedelta(seconds=seconds_left),
             life=result_life(slot, settings),
         )
+
+
+def _note_style(job: Job, style: str | None, slot: ConfiguredSlot) -> None:
+    if style is None:
+        return
+    if style in {known.name for known in slot.config.styles}:
+        job.style = style
+    else:
+        job.note = f"The slot has no style {style!r}: its own chain was used."
 
 
 def result_life(slot: ConfiguredSlot, settings: Settings) -> timedelta:

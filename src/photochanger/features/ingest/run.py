@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -11,11 +12,13 @@ from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
 from photochanger.adapters.providers.driver import BadAnswer, Picture, Reference
 from photochanger.core import limits
+from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
 from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
 from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.plan import LOCAL_RESERVE
+from photochanger.features.ingest.prompts import fill
 from photochanger.features.ingest.schemas import Answer, Ending, Work
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.media.inputs import Inputs
@@ -27,6 +30,8 @@ MAY_ANSWER_ORIGINAL = frozenset(
     {"slot-busy", "provider-busy", "provider-rejected", "provider-failed", "provider-timeout"}
 )
 
+LATE_SECONDS = 300.0
+"""How long a call may go on after the window closed."""
 _END_TRIES = 20
 _END_PAUSE_SECONDS = 1.0
 
@@ -43,6 +48,7 @@ class JobRunner:
         places: Places,
         inputs: Inputs,
         finish: Finish,
+        clock: Clock,
     ) -> None:
         self._media = media
         self._imaging = imaging
@@ -50,7 +56,9 @@ class JobRunner:
         self._places = places
         self._inputs = inputs
         self._finish = finish
+        self._clock = clock
         self._running: set[asyncio.Task[Any]] = set()
+        self._late: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Work) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self._run(work), name=f"job {work.job.id}")
@@ -62,9 +70,11 @@ class JobRunner:
         task.add_done_callback(self._ended)
 
     async def drain(self) -> None:
-        """Waits for every running job; each ends inside its window."""
+        """Waits for every running job; each ends inside its window. Photos that are late anyway are given up."""
         while self._running:
-            await asyncio.gather(*self._running, return_exceptions=True)
+            while self._late:
+                self._late.pop().cancel()
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -74,16 +84,62 @@ class JobRunner:
     async def _run(self, work: Work) -> Answer:
         photo = _Photo(work, self._media, self._imaging)
         attempts: list[Attempt] = []
-        ending = await self._result(work, photo, attempts)
+        making, ending = await self._in_time(work, photo, attempts)
         if ending.problem and ending.problem.code in MAY_ANSWER_ORIGINAL:
             await self._fall_back(work, photo, ending)
         within = ending.problem.seconds_left if isinstance(ending.problem, DatabaseUnavailable) else None
+        if making is not None:
+            ending.late_until = self._clock.now() + timedelta(seconds=LATE_SECONDS)
         try:
-            return await self._finish.end(work, ending, attempts, within=within)
+            answer = await self._finish.end(work, ending, attempts, within=within)
         except DatabaseUnavailable as unavailable:
             unavailable.headers["X-Job-Id"] = str(work.job.id)
+            if making is not None:
+                making.cancel()
+                ending.late_until = None
             self.end_later(work, ending, attempts)
             raise
+        except Problem as problem:
+            self._go_on(work, making if problem is ending.problem else None, attempts)
+            raise
+        self._go_on(work, making, attempts)
+        return answer
+
+    async def _in_time(
+        self, work: Work, photo: "_Photo", attempts: list[Attempt]
+    ) -> tuple[asyncio.Task[Ending] | None, Ending]:
+        """How the job ends for its sender; with what still goes on after the window where it may be late.
+
+        The place in the slot is the guest's: it is given back with the answer.
+        """
+        waited_from = work.window.elapsed()
+        async with AsyncExitStack() as place:
+            try:
+                wait = work.window.left() - LOCAL_RESERVE
+                name, places = f"slot:{work.slot.slot_id}", work.slot.config.max_concurrency
+                await place.enter_async_context(self._places.take(name, places=places, wait_seconds=wait))
+            except NoPlace:
+                return None, Ending(problem=Problem("slot-busy", retry_after=5))
+            work.timings.wait = work.window.elapsed() - waited_from
+            making = asyncio.create_task(self._make(work, photo, attempts), name=f"photo of {work.job.id}")
+            keeps_reserve = work.may_be_late and work.slot.config.failure_policy == "original"
+            await asyncio.wait({making}, timeout=max(0.0, work.window.left() - LOCAL_RESERVE * keeps_reserve))
+        if making.done():
+            return None, making.result()
+        late = Ending(problem=Problem("provider-timeout"))
+        if work.may_be_late:
+            return making, late
+        making.cancel()
+        await asyncio.wait({making})
+        return None, late if making.cancelled() else making.result()
+
+    def _go_on(self, work: Work, making: asyncio.Task[Ending] | None, attempts: list[Attempt]) -> None:
+        if making is None:
+            return
+        task = asyncio.create_task(self._deliver_late(work, making, attempts), name=f"late photo of {work.job.id}")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        self._watch(task)
 
     def end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
         self._watch(asyncio.create_task(self._end_later(work, ending, attempts), name=f"end of {work.job.id}"))
@@ -103,18 +159,17 @@ class JobRunner:
                 return
             return
 
-    async def _result(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Ending:
-        """How the job ends: a stored result, or the problem that its sender is told."""
+    async def _make(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Ending:
+        """A stored result, or the problem that its sender is told."""
         try:
-            async with work.window.limit():
-                delivered = await self._transform(work, photo, attempts)
-                photo.forget()
-                kept = await self._keep(work, delivered.rendered)
+            delivered = await self._transform(work, photo, attempts)
+            photo.forget()
+            kept = await self._keep(work, delivered.rendered)
             return Ending(rendered=delivered.rendered, kept=kept, outcome="transformed", provider=delivered.provider)
-        except TimeoutError:
+        except asyncio.CancelledError:
             if attempts and attempts[-1].outcome == "cancelled":
                 attempts[-1].outcome, attempts[-1].error = "timed_out", "the window closed"
-            return Ending(problem=Problem("provider-timeout"))
+            raise
         except Problem as problem:
             return Ending(problem=problem)
         except Exception:
@@ -122,37 +177,42 @@ class JobRunner:
             return Ending(problem=Problem("internal"))
 
     async def _transform(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Delivered:
-        config, timings = work.slot.config, work.timings
-        waited_from = work.window.elapsed()
-        async with AsyncExitStack() as place:
-            try:
-                wait = work.window.left() - LOCAL_RESERVE
-                name = f"slot:{work.slot.slot_id}"
-                await place.enter_async_context(
-                    self._places.take(name, places=config.max_concurrency, wait_seconds=wait)
-                )
-            except NoPlace:
-                raise Problem("slot-busy", retry_after=5) from None
-            began = work.window.elapsed()
-            timings.wait = began - waited_from
-            try:
-                await photo.prepare(
-                    limits.LOCAL_PIXELS if self._chain.starts_local(config.chain) else limits.REMOTE_PIXELS
-                )
+        config, began = work.slot.config, work.window.elapsed()
+        defaults = {variable.name: variable.default for variable in config.variables}
+        try:
+            await photo.prepare(limits.LOCAL_PIXELS if self._chain.starts_local(work.chain) else limits.REMOTE_PIXELS)
+            async with self._inputs.published() as publish:
                 order = Order(
                     job_id=work.job.id,
-                    steps=config.chain,
+                    steps=work.chain,
                     keep_shape=config.keep_shape,
                     prepare=photo.prepare,
                     references=await self._references(work.slot),
                     settings=work.settings,
                     window=work.window,
+                    prompt_of=lambda step: fill(step.prompt, work.source.variables, defaults),
+                    late_seconds=LATE_SECONDS if work.may_be_late else 0.0,
                     keeps_reserve=config.failure_policy == "original",
-                    publish=await place.enter_async_context(self._inputs.published()),
+                    publish=publish,
                 )
                 return await self._chain.run(order, attempts, self._finish.begin_attempt)
-            finally:
-                timings.provider = work.window.elapsed() - began
+        finally:
+            work.timings.provider = work.window.elapsed() - began
+
+    async def _deliver_late(self, work: Work, making: asyncio.Task[Ending], attempts: list[Attempt]) -> None:
+        """After the answer: the photo still enters the gallery, or it is known that none comes."""
+        try:
+            async with asyncio.timeout(LATE_SECONDS + LOCAL_RESERVE):
+                ending = await making
+        except (TimeoutError, asyncio.CancelledError):
+            ending = Ending(problem=Problem("provider-timeout"))
+        for _ in range(_END_TRIES):
+            try:
+                await self._finish.end_late(work, ending, attempts)
+            except DatabaseUnavailable:
+                await asyncio.sleep(_END_PAUSE_SECONDS)
+            else:
+                return
 
     async def _fall_back(self, work: Work, photo: "_Photo", ending: Ending) -> None:
         """Hands back the upright original where the slot's policy says so. Its own failure leaves the first problem."""

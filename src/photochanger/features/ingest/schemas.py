@@ -12,7 +12,7 @@ from photochanger.features.jobs.models import Attempt, Job
 from photochanger.features.jobs.schemas import AttemptDocument, ResultDocument
 from photochanger.features.media.models import Media
 from photochanger.features.settings.schemas import Settings
-from photochanger.features.slots.schemas import ConfiguredSlot
+from photochanger.features.slots.schemas import ConfiguredSlot, Step
 
 
 class ClientGone(Exception):  # noqa: N818
@@ -42,6 +42,10 @@ class Source(Struct, kw_only=True):
     """The sender's Idempotency-Key."""
     album: str | None
     ref: str | None
+    style: str | None = None
+    """As asked for; perhaps none of the slot's."""
+    variables: Mapping[str, str] = {}
+    """What the guest said, for the prompt. Nobody's business but the vendor's: it is kept nowhere."""
 
 
 class Timings(Struct, kw_only=True):
@@ -63,6 +67,17 @@ class Work(Struct, kw_only=True):
     window: Window
     timings: Timings
 
+    @property
+    def chain(self) -> list[Step]:
+        """Of the style that was asked for where the slot has it, else the slot's own."""
+        styles = {style.name: style.chain for style in self.slot.config.styles}
+        return styles.get(self.job.style or "", self.slot.config.chain)
+
+    @property
+    def may_be_late(self) -> bool:
+        wanted = self.slot.config.late_delivery
+        return self.slot.config.failure_policy == "original" if wanted is None else wanted
+
 
 class Ending(Struct, kw_only=True):
     """What came of a job: a result, a problem, or both where the original is handed back."""
@@ -72,6 +87,8 @@ class Ending(Struct, kw_only=True):
     kept: list[Media] = []
     outcome: str | None = None
     provider: str | None = None
+    late_until: datetime | None = None
+    """A call goes on: its photo may come until then."""
 
 
 class Answer(Struct, kw_only=True):

@@ -17,7 +17,7 @@ from photochanger.features.ingest.schemas import Answer, Ending, Post, Source, T
 from photochanger.features.ingest.stream import IncomingPhoto, too_large
 from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Job
-from photochanger.features.jobs.service import JobService, has_result
+from photochanger.features.jobs.service import JobService, has_result, is_running
 from photochanger.features.media.service import MediaService
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.settings.service import SettingsService
@@ -110,7 +110,15 @@ class IngestService:
             size_bytes=photo.size_bytes,
             sha256=photo.sha256,
         )
-        return Source(media=media, address=post.address, key=key, album=fields.album, ref=fields.ref)
+        return Source(
+            media=media,
+            address=post.address,
+            key=key,
+            album=fields.album,
+            ref=fields.ref,
+            style=fields.style,
+            variables=fields.variables,
+        )
 
     async def _admit(self, post: Post, slot: ConfiguredSlot, settings: Settings, limit_bytes: int) -> UploadReader:
         """Reads up to the file. Who says the password in the head is judged, like the length, before a byte of it."""
@@ -138,12 +146,12 @@ class IngestService:
     async def _join(self, job: Job, slot: ConfiguredSlot, window: Window, timings: Timings) -> Answer:
         """Another request's job: its result at once or when it is ready, its failure as our own."""
         with self._notices.listen(f"job:{job.id}") as heard:
-            while job.status == "processing":
+            while is_running(job) and not has_result(job, self._clock.now()):
                 if window.left() == 0:
                     raise Problem("provider-timeout", headers={"X-Job-Id": str(job.id)})
                 heard.clear()
                 job = await self._jobs.get(job.id, past=True)
-                if job.status != "processing":
+                if not is_running(job):
                     break
                 try:
                     async with window.limit(_POLL_SECONDS):

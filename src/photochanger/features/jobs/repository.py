@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, tuple_, update
+from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -30,6 +30,18 @@ class JobRepository:
         """Ends a running job; False where it has ended already."""
         statement = update(Job).where(Job.id == job_id, Job.status == "processing").values(values).returning(Job.id)
         return (await self._session.execute(statement)).first() is not None
+
+    async def end_late(self, job_id: UUID, values: dict[str, Any]) -> bool:
+        """Ends the wait for a late photo; False where somebody has ended it."""
+        is_late = (Job.id == job_id, Job.late_until.is_not(None))
+        ended = update(Job).where(*is_late).values(values | {"late_until": None}).returning(Job.id)
+        return (await self._session.execute(ended)).first() is not None
+
+    async def give_up_late(self, dead_runners: list[str], *, now: datetime, grace: timedelta) -> list[UUID]:
+        """Ends the wait for photos whose process is dead, or whose time passed long ago."""
+        abandoned = or_(Job.runner_id.in_(dead_runners), Job.late_until < now - grace)
+        given_up = update(Job).where(Job.late_until.is_not(None), abandoned).values(late_until=None)
+        return list(await self._session.scalars(given_up.returning(Job.id)))
 
     async def change(self, job_id: UUID, values: dict[str, Any]) -> None:
         await self._session.execute(update(Job).where(Job.id == job_id).values(values))
@@ -102,7 +114,8 @@ class JobRepository:
         One that is missed harms nothing: who wants it looks at its job, and takes it over.
         """
         key = (JobClaim.slot_id, JobClaim.kind, JobClaim.value)
-        ended = select(*key).join(Job, Job.id == JobClaim.job_id).where(Job.status != "processing")
+        is_over = and_(Job.status != "processing", Job.late_until.is_(None))
+        ended = select(*key).join(Job, Job.id == JobClaim.job_id).where(is_over)
         past = ended.where(JobClaim.expires_at <= now).order_by(JobClaim.expires_at)
         without = ended.where(JobClaim.expires_at.is_(None)).order_by(Job.expires_at)
         for dead in (past, without.where(Job.expires_at <= now, Job.expires_at > since)):

@@ -117,6 +117,11 @@ def new_attempt(
     )
 
 
+def is_running(job: Job) -> bool:
+    """Also after its window, while its photo may still come."""
+    return job.status == "processing" or job.late_until is not None
+
+
 def has_result(job: Job, now: datetime) -> bool:
     """Whether there is a result that its sender may have, hidden or not."""
     return job.outcome is not None and job.removed_at is None and job.expires_at > now

@@ -98,8 +98,9 @@ class Reconciler:
                 if await jobs.finish(job.id, values):
                     done.jobs_closed += 1
                     await record(session, self._clock, Actor.system(), "job.interrupted", str(job.id))
-        for job in closed:
-            self._notices.publish(f"job:{job.id}")
+            given_up = await jobs.give_up_late(dead, now=now, grace=JOB_GRACE)
+        for job_id in (*(job.id for job in closed), *given_up):
+            self._notices.publish(f"job:{job_id}")
         return len(closed)
 
     async def _forget_claims(self, back: timedelta) -> None:
