@@ -15,6 +15,7 @@ from tests.support.s3 import own_place
 
 pytestmark = pytest.mark.s3
 LIFE_SECONDS = 72 * 3600
+FOLDER = {"DELIVERY": "redirect", "MEDIA_STORAGE_PROVIDER": "local"}
 
 
 @pytest.fixture
@@ -135,6 +136,6 @@ async def test_the_gallerys_page_may_show_photos_from_the_bucket(product: Produc
 
 
 async def test_a_folder_has_no_links_to_give(tmp_path: Path, shared_imaging: SharedImaging):
-    async with running_product(tmp_path / "data", shared_imaging, environ={"DELIVERY": "redirect"}) as product:
+    async with running_product(tmp_path / "data", shared_imaging, environ=FOLDER) as product:
         photo = await send(product)
         assert (await product.client.get(photo.path)).status_code == 200

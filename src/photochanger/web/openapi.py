@@ -73,10 +73,11 @@ def documented(
     body: type[Struct] | None = None,
     content_type: str = "application/json",
     problems: Iterable[str] = (),
+    moved: str | None = None,
 ) -> type[Operation]:
-    """The `operation_class` of a handler: what it reads, and the problems it names beside the common ones."""
+    """The `operation_class` of a handler: what it reads, the problems it names beside the common ones, and its 302."""
     document = {"required": True, "content": {content_type: {"schema": _schema(body)}}} if body else None
-    return _operation(_parameters(query) if query else [], document, problems)
+    return _operation(_parameters(query) if query else [], document, problems, moved)
 
 
 def read_operation(noun: str) -> OperationIDCreator:
@@ -100,9 +101,12 @@ def documented_upload(
 
 
 def _operation(
-    parameters: list[dict[str, Any]], document: dict[str, Any] | None, problems: Iterable[str]
+    parameters: list[dict[str, Any]],
+    document: dict[str, Any] | None,
+    problems: Iterable[str],
+    moved: str | None = None,
 ) -> type[Operation]:
-    answers = _answers(problems)
+    answers = _answers(problems) | ({"302": {"description": moved}} if moved else {})
 
     @dataclass
     class Documented(Operation):

@@ -25,6 +25,7 @@ from photochanger.web.openapi import documented, read_operation
 from photochanger.web.problems import accepts
 
 _PROBLEMS = ("result-not-found", "result-expired", "result-removed", "pin-required", "range-not-satisfiable")
+_MOVED = "In `Location` a link to the store, where DELIVERY is redirect and the gallery is open"
 _READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 
 
@@ -39,7 +40,7 @@ class ResultsPublic(Controller):
         operation_id=read_operation("result"),
         summary="The transformed photo; ?download=1 as an attachment",
         media_type="image/jpeg",
-        operation_class=documented(problems=_PROBLEMS),
+        operation_class=documented(problems=_PROBLEMS, moved=_MOVED),
     )
     async def show(
         self,
@@ -58,7 +59,7 @@ class ResultsPublic(Controller):
         operation_id=read_operation("rendition"),
         summary="`thumb` (400 px) or `screen` (1600 px), as WebP where Accept names it, else as JPEG",
         media_type="image/webp",
-        operation_class=documented(problems=_PROBLEMS),
+        operation_class=documented(problems=_PROBLEMS, moved=_MOVED),
     )
     async def show_rendition(
         self,
