@@ -25,8 +25,10 @@ from photochanger.features.maintenance.doctor import SKEW_MS
 from photochanger.features.media.api import CleanupApi, ResultsApi
 from photochanger.features.media.measures import MediaMeasures
 from photochanger.features.media.public import ResultsPublic, StorePublic
+from photochanger.features.prices.api import PricesApi
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
+from photochanger.features.stats.api import StatsApi
 from photochanger.web.health import Check, Degraded, Unhealthy, health_routes
 from photochanger.web.hosts import refuse_insane_host
 from photochanger.web.layers import install_layers
@@ -36,7 +38,7 @@ from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
 from photochanger.web.static import StaticFiles
 
-API_VERSION = "0.2.0"
+API_VERSION = "0.3.0"
 """SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
 
 CONTROLLERS = (
@@ -52,6 +54,8 @@ CONTROLLERS = (
     SettingsApi,
     AccountsApi,
     AuditApi,
+    StatsApi,
+    PricesApi,
 )
 
 
@@ -111,7 +115,7 @@ def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     """What handlers may ask for, by name."""
     names = (
         *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
-        *("jobs", "media", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+        *("jobs", "media", "retention", "delivery", "galleries", "ingests", "templates", "answers", "stats", "prices"),
     )
     services: dict[str, object] = {name: getattr(parts, name) for name in names}
     services["measures"] = IngestMeasures(metrics.registry)

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 
 from photochanger.adapters.coordination.breaker import Breakers
-from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.places import Places
 from photochanger.adapters.coordination.rate import Rates
+from photochanger.adapters.coordination.tally import Tally
 from photochanger.adapters.credentials_file import CredentialsFile
 from photochanger.adapters.db.engine import create_engine
-from photochanger.adapters.db.notices import PostgresNotices
 from photochanger.adapters.db.session import Database
 from photochanger.adapters.imaging.imaging import Imaging
 from photochanger.adapters.passwords import Passwords, VerifiedPasswords
@@ -20,16 +19,15 @@ from photochanger.adapters.providers.registry import Providers
 from photochanger.adapters.secrets import derive, load_or_create
 from photochanger.adapters.storage.examination import Examination
 from photochanger.adapters.storage.links import LinkSigner
-from photochanger.adapters.storage.local import LocalStore
 from photochanger.adapters.storage.s3 import S3Store
 from photochanger.adapters.storage.s3_admin import S3Examination, prepare
-from photochanger.adapters.storage.s3_client import S3Settings
 from photochanger.adapters.storage.store import ObjectStore
 from photochanger.config import Config
+from photochanger.configured import default_settings, make_store, make_webhook, notices_on
 from photochanger.core.clock import Clock, SystemClock
-from photochanger.core.limits import MIB
 from photochanger.core.paging import Cursors
 from photochanger.features.accounts.service import AccountService
+from photochanger.features.alerts.service import AlertService
 from photochanger.features.audit.service import AuditService
 from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.answers import Answers
@@ -47,10 +45,13 @@ from photochanger.features.maintenance.service import Maintenance
 from photochanger.features.media.delivery import Delivery
 from photochanger.features.media.retention import Retention
 from photochanger.features.media.service import MediaService
-from photochanger.features.settings.schemas import Settings
+from photochanger.features.prices.service import PriceService
 from photochanger.features.settings.service import SettingsService
 from photochanger.features.slots.access import GalleryAccess
 from photochanger.features.slots.service import SlotService
+from photochanger.features.stats.ledger import Ledger
+from photochanger.features.stats.rollup import Rollup
+from photochanger.features.stats.service import StatsService
 from photochanger.web.hosts import Addresses
 
 
@@ -85,7 +86,7 @@ class Parts:
         self.links = LinkSigner(
             derive(self._signing_key, "store links"), lambda: self.addresses.public_base_url or base_url
         )
-        self.store = store or self._store()
+        self.store = store or make_store(config, self.clock, self.links)
         self.database = Database(create_engine(config.database_url))
         self.imaging = imaging or Imaging(workers=self.cores, scratch=config.data_dir / "scratch")
         self.providers = Providers([Darkroom(self.imaging)] if providers is None else providers)
@@ -93,16 +94,12 @@ class Parts:
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
         self.places = Places()
+        self.receiving = Tally()
         self.breakers = Breakers(self.clock)
-        self.notices = _notices(self.database)
+        self.notices = notices_on(self.database)
         self.cursors = Cursors(derive(self._signing_key, "cursors"))
         self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
         self.credentials_file = CredentialsFile(config.runtime_credentials_file)
-
-    def _store(self) -> ObjectStore:
-        if self.config.media_storage_provider == "s3":
-            return S3Store(s3_settings(self.config), clock=self.clock)
-        return LocalStore(self.config.data_dir / "media", clock=self.clock, links=self.links)
 
     def examination(self) -> Examination:
         if isinstance(self.store, S3Store):
@@ -137,7 +134,9 @@ class Parts:
 
     @cached_property
     def settings(self) -> SettingsService:
-        return SettingsService(self.database, self.clock, _defaults(self.config, self.cores), self.providers.names)
+        return SettingsService(
+            self.database, self.clock, default_settings(self.config, self.cores), self.providers.names
+        )
 
     @cached_property
     def slots(self) -> SlotService:
@@ -222,6 +221,40 @@ class Parts:
             runner=self.runner,
             rates=self.rates,
             notices=self.notices,
+            receiving=self.receiving,
+        )
+
+    @cached_property
+    def prices(self) -> PriceService:
+        return PriceService(self.database, self.clock)
+
+    @cached_property
+    def stats(self) -> StatsService:
+        return StatsService(
+            database=self.database,
+            clock=self.clock,
+            slots=self.slots,
+            jobs=self.jobs,
+            places=self.places,
+            receiving=self.receiving,
+        )
+
+    @cached_property
+    def rollup(self) -> Rollup:
+        return Rollup(self.database, self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings, self.prices, self.jobs, self.rollup)
+
+    @cached_property
+    def alerts(self) -> AlertService:
+        return AlertService(
+            database=self.database,
+            clock=self.clock,
+            stats=self.stats,
+            store=self.store,
+            webhook=make_webhook(self.config),
         )
 
     @cached_property
@@ -248,6 +281,8 @@ class Parts:
             settings=self.settings,
             accounts=self.accounts,
             credentials_file=self.credentials_file,
+            rollup=self.rollup,
+            alerts=self.alerts,
         )
 
     @cached_property
@@ -259,41 +294,3 @@ class Parts:
             data_dir=self.config.data_dir,
             public_base_url=self.config.public_base_url,
         )
-
-
-def s3_settings(config: Config) -> S3Settings:
-    """Of a configuration whose provider is `s3`, which has these members."""
-    if not (config.s3_endpoint and config.s3_bucket and config.s3_access_key and config.s3_secret_key):
-        raise ValueError("not configured for S3")
-
-    def address(text: str) -> str:
-        return text if "://" in text else f"{'https' if config.s3_use_ssl else 'http'}://{text}"
-
-    return S3Settings(
-        endpoint=address(config.s3_endpoint),
-        presign_endpoint=address(config.s3_presign_endpoint or config.s3_endpoint),
-        bucket=config.s3_bucket,
-        region=config.s3_region,
-        access_key=config.s3_access_key.get_secret_value(),
-        secret_key=config.s3_secret_key.get_secret_value(),
-        addressing=config.s3_addressing,
-        prefix=config.s3_prefix,
-        presign_seconds=config.media_presigned_expires_seconds,
-        budget_bytes=config.s3_upload_memory_mb * MIB,
-    )
-
-
-def _notices(database: Database) -> Notices:
-    return Notices() if database.engine.dialect.name == "sqlite" else PostgresNotices(database.engine)
-
-
-def _defaults(config: Config, cores: int) -> Settings:
-    """What holds until an administrator saves something else."""
-    return Settings(
-        sync_response_seconds=config.sync_response_seconds,
-        result_ttl_hours=config.result_ttl_hours,
-        upload_limit_mb=config.upload_limit_mb,
-        ingest_rps=config.rate_limit_ingest_rps,
-        ingest_burst=config.rate_limit_ingest_burst,
-        provider_concurrency={"darkroom": cores},
-    )

@@ -21,6 +21,7 @@ from photochanger.config_values import (
     BearerToken,
     DatabaseUrl,
     Folder,
+    Hosts,
     Networks,
     Origin,
     S3Address,
@@ -29,6 +30,7 @@ from photochanger.config_values import (
     S3Prefix,
     S3Secret,
     SigningKey,
+    WebhookUrl,
     database_in,
     for_s3,
     variable,
@@ -129,6 +131,13 @@ class Config(BaseSettings):
         "JSON file with accounts and provider keys, read again when it changes",
         must="the path of a file",
     )
+    provider_allowed_hosts: Hosts = variable(
+        "PROVIDER_ALLOWED_HOSTS",
+        "Hosts, separated by commas, that providers may be called at and link to over http, at any port, in the own "
+        "network; without it, only https to the vendors’ own hosts",
+        must="names or addresses separated by commas, like vendors,10.0.0.5",
+        default=(),
+    )
     sync_response_seconds: int = whole(
         "SYNC_RESPONSE_SECONDS", "The window: seconds a sender waits for the photo, 10–60", default=50, low=10, high=60
     )
@@ -159,6 +168,12 @@ class Config(BaseSettings):
         "METRICS_TOKEN",
         "Bearer token for `/metrics`, 16 characters or more; without it, only this machine may read them",
         must=f"at least {TOKEN_CHARACTERS} visible ASCII characters",
+        secret=True,
+    )
+    alert_webhook_url: WebhookUrl | None = variable(
+        "ALERT_WEBHOOK_URL",
+        "Address that alerts are posted to as JSON; one in a private network needs `PROVIDER_ALLOWED_HOSTS`",
+        must="an address like https://chat.example.com/hooks/photos",
         secret=True,
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = variable(

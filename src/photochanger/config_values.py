@@ -72,6 +72,24 @@ def _bearer_token(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook_url(secret: SecretStr) -> SecretStr:
+    """Http or https to a host; path and query are often the secret that lets one in."""
+    parts = urlsplit(secret.get_secret_value())
+    if parts.scheme not in _DEFAULT_PORTS or not re.fullmatch(rf"{_HOST}(?::[0-9]{{1,5}})?", parts.netloc):
+        raise ValueError
+    return secret
+
+
+def _hosts(raw: object) -> object:
+    """Lower case, an IPv6 address without its brackets, as an address is taken apart."""
+    if not isinstance(raw, str):
+        return raw
+    hosts = [part.strip().lower() for part in raw.split(",")]
+    if not all(re.fullmatch(rf"{_HOST}(?::[0-9]{{1,5}})?|[0-9a-f:]+", host) for host in hosts):
+        raise ValueError
+    return tuple(re.sub(r"[\[\]]", "", host) for host in hosts)
+
+
 def _networks(raw: object) -> object:
     return tuple(ip_network(part.strip(), strict=False) for part in raw.split(",")) if isinstance(raw, str) else raw
 
@@ -131,5 +149,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 SigningKey = Annotated[SecretStr, AfterValidator(_signing_key)]
 BearerToken = Annotated[SecretStr, AfterValidator(_bearer_token)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 S3Prefix = Annotated[str, AfterValidator(_s3_prefix)]
 IN_ANY_CASE = BeforeValidator(_lower)

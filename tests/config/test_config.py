@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from photochanger.assembly import s3_settings
 from photochanger.config import Config, ConfigError, load_config
+from photochanger.configured import s3_settings
 
 
 def load(**environ: str) -> Config:

@@ -1,0 +1,84 @@
+"""Where a driver may connect to: what keeps a vendor's answer, or a name's owner, from leading us into our own network.
+
+The address that was checked is the one that is connected to: a name cannot mean something else a moment later.
+"""
+
+import socket
+from collections.abc import Collection
+from ipaddress import ip_address
+
+from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+_DEFAULT_PORT = 443
+
+
+class OutOfReach(Exception):  # noqa: N818 – named for the fact
+    """The text names the host and what to do, and no path."""
+
+
+class PrivateAddress(OSError):  # noqa: N818
+    """The name leads into a private network; raised by the resolver, so it comes as aiohttp's connection error."""
+
+
+class Reach:
+    """`allowed` are PROVIDER_ALLOWED_HOSTS: names, addresses, or either with a port, lower case."""
+
+    def __init__(self, allowed: Collection[str] = ()) -> None:
+        self._allowed = frozenset(allowed)
+
+    def check(self, url: URL, own_hosts: Collection[str]) -> None:
+        """Raises OutOfReach unless `url` is at an allowed host, or an https address of the vendor's own.
+
+        A host of `own_hosts` stands for the hosts below it, too. What names resolve to is the resolver's to check.
+        """
+        host = (url.host or "").rstrip(".").lower()
+        if url.scheme not in ("http", "https") or not host or url.user is not None or url.password is not None:
+            raise OutOfReach("the address is no plain http or https address")
+        if self._is_allowed(host, url.port):
+            return
+        is_own = any(host == own or host.endswith(f".{own}") for own in own_hosts)
+        if not is_own:
+            raise OutOfReach(f"{host} is none of the vendor's hosts and not in PROVIDER_ALLOWED_HOSTS")
+        if url.scheme != "https" or url.port != _DEFAULT_PORT or is_private(host):
+            raise OutOfReach(
+                f"{host} needs a line in PROVIDER_ALLOWED_HOSTS for http, another port or a private address"
+            )
+
+    def resolver(self) -> AbstractResolver:
+        """Has to be asked for inside the event loop."""
+        return _CheckedResolver(self)
+
+    def _is_allowed(self, host: str, port: int | None) -> bool:
+        return host in self._allowed or f"{host}:{port}" in self._allowed
+
+    def may_be_private(self, host: str, port: int) -> bool:
+        return self._is_allowed(host.rstrip(".").lower(), port)
+
+
+def is_private(host: str) -> bool:
+    """Whether `host` is an address that is not of the public internet; False for a name."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    return not (mapped or address).is_global or address.is_multicast
+
+
+class _CheckedResolver(AbstractResolver):
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._names = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._names.resolve(host, port, family)
+        if not self._reach.may_be_private(host, port) and any(is_private(each["host"]) for each in found):
+            raise PrivateAddress(f"{host} leads into a private network")
+        return found
+
+    async def close(self) -> None:
+        await self._names.close()
