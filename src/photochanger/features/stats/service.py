@@ -86,7 +86,7 @@ class StatsService:
                 until=until,
                 window_minutes=window_minutes,
                 base=base,
-                numbers=await _numbers(queries, since, until, slot_id),
+                numbers=await numbers_between(queries, since, until, slot_id),
                 processing=await queries.count_processing(slot_id),
                 storage=await queries.sum_storage(slot_id),
             )
@@ -126,7 +126,9 @@ class _Found(Struct, kw_only=True):
     storage: dict[str, int]
 
 
-async def _numbers(queries: StatsQueries, since: datetime, until: datetime, slot_id: str | None) -> dict[str, Numbers]:
+async def numbers_between(
+    queries: StatsQueries, since: datetime, until: datetime, slot_id: str | None
+) -> dict[str, Numbers]:
     first, last = hour_of(since + HOUR), hour_of(until)  # a window that begins with an hour counts it anew
     rolled = await queries.rolled_until() if until - since > _COUNTED_ANEW else None
     if rolled is None or (last := min(last, rolled)) <= first:
