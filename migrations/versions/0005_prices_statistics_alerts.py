@@ -42,9 +42,17 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Integer(), nullable=False) for name in ("delivered", "failed", "timeout", "rejected")),
         sa.Column("cost_micros", sa.BigInteger(), nullable=False),
         sa.Column("cost_unknown", sa.Integer(), nullable=False),
-        sa.Column("waits", JSON, nullable=False),
         sa.ForeignKeyConstraint(["slot_id"], ["slots.slot_id"], name=op.f("fk_stats_hours_slot_id_slots")),
         sa.PrimaryKeyConstraint("hour", "slot_id", name=op.f("pk_stats_hours")),
+    )
+    op.create_table(
+        "stats_waits",
+        sa.Column("hour", DateTimeUTC(timezone=True), nullable=False),
+        sa.Column("slot_id", sa.String(), nullable=False),
+        sa.Column("step", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["slot_id"], ["slots.slot_id"], name=op.f("fk_stats_waits_slot_id_slots")),
+        sa.PrimaryKeyConstraint("hour", "slot_id", "step", name=op.f("pk_stats_waits")),
     )
     op.create_table(
         "stats_progress",
@@ -72,5 +80,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("alert_messages", "alerts", "stats_progress", "stats_hours", "prices"):
+    for table in ("alert_messages", "alerts", "stats_progress", "stats_waits", "stats_hours", "prices"):
         op.drop_table(table)

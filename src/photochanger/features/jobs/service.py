@@ -27,7 +27,7 @@ from photochanger.features.slots.links import result_url
 from photochanger.features.slots.schemas import ConfiguredSlot
 
 _LISTING = "jobs"
-_AT_ONCE = 500
+_AT_ONCE = 200
 
 
 class JobService:

@@ -1,7 +1,6 @@
 """What was counted for good: one row for each hour that is over and each slot that got photos in it."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,8 +22,17 @@ class StatsHour(Base):
     rejected: Mapped[int]
     cost_micros: Mapped[int] = mapped_column(BigInteger)
     cost_unknown: Mapped[int]
-    waits: Mapped[dict[str, Any]]
-    """The histogram of delivered photos: the least milliseconds of a step, and how many."""
+
+
+class StatsWaits(Base):
+    """The histogram of an hour's delivered photos, a row for each step (its least milliseconds): SQL adds them up."""
+
+    __tablename__ = "stats_waits"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    slot_id: Mapped[str] = mapped_column(ForeignKey("slots.slot_id"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int]
 
 
 class StatsProgress(Base):

@@ -17,6 +17,11 @@ LONGEST_MS = 1 << 22
 """More than an hour: nobody waits so long."""
 
 
+ENDS = ("delivered", "failed", "timeout", "rejected")
+COUNTS = (*ENDS, "cost_micros", "cost_unknown")
+"""What simply adds up."""
+
+
 class Numbers(Struct):
     delivered: int = 0
     failed: int = 0
@@ -45,7 +50,7 @@ class Numbers(Struct):
 def total(parts: Iterable[Numbers]) -> Numbers:
     whole = Numbers()
     for part in parts:
-        for name in ("delivered", "failed", "timeout", "rejected", "cost_micros", "cost_unknown"):
+        for name in COUNTS:
             setattr(whole, name, getattr(whole, name) + getattr(part, name))
         for least_ms, count in part.waits.items():
             whole.waits[least_ms] = whole.waits.get(least_ms, 0) + count

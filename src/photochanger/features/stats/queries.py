@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from photochanger.adapters.db.statements import insert_for
 from photochanger.features.jobs.models import Attempt, Job
 from photochanger.features.media.models import Media
-from photochanger.features.stats.models import StatsHour, StatsProgress
-from photochanger.features.stats.numbers import EXACT_MS, LONGEST_MS, STEPS, Numbers, total
+from photochanger.features.stats.models import StatsHour, StatsProgress, StatsWaits
+from photochanger.features.stats.numbers import COUNTS, EXACT_MS, LONGEST_MS, STEPS, Numbers
 
 _COUNTED = {"done": "delivered", "failed": "failed", "timeout": "timeout", "rejected": "rejected"}
 _LONGEST_JOB = timedelta(minutes=15)
@@ -54,27 +54,30 @@ class StatsQueries:
 
     async def sum_hours(self, since: datetime, until: datetime, slot_id: str | None = None) -> dict[str, Numbers]:
         """The same from whole hours that were kept."""
-        found = select(StatsHour).where(StatsHour.hour >= since, StatsHour.hour < until)
-        if slot_id is not None:
-            found = found.where(StatsHour.slot_id == slot_id)
-        hours: dict[str, list[Numbers]] = defaultdict(list)
-        for row in await self._session.scalars(found):
-            waits = {int(step): count for step, count in row.waits.items()}
-            names = (name for name in Numbers.__struct_fields__ if name != "waits")
-            hours[row.slot_id].append(Numbers(**{name: getattr(row, name) for name in names}, waits=waits))
-        return {slot: total(parts) for slot, parts in hours.items()}
+        sums = [func.sum(getattr(StatsHour, name)) for name in COUNTS]
+        found = select(StatsHour.slot_id, *sums).where(*_kept(StatsHour, since, until, slot_id))
+        numbers = {
+            slot: Numbers(**{name: int(value) for name, value in zip(COUNTS, values, strict=True)})
+            for slot, *values in await self._session.execute(found.group_by(StatsHour.slot_id))
+        }
+        waits = select(StatsWaits.slot_id, StatsWaits.step, func.sum(StatsWaits.count))
+        waits = waits.where(*_kept(StatsWaits, since, until, slot_id)).group_by(StatsWaits.slot_id, StatsWaits.step)
+        for slot, step, count in await self._session.execute(waits):
+            numbers[slot].waits[step] = int(count)
+        return numbers
 
     async def keep_hours(self, since: datetime, until: datetime, hours: Mapping[datetime, dict[str, Numbers]]) -> None:
         """Puts `hours` in the place of what is kept from `since` to `until`, which is the end of what is kept."""
-        await self._session.execute(delete(StatsHour).where(StatsHour.hour >= since, StatsHour.hour < until))
-        rows = [
-            {name: getattr(numbers, name) for name in Numbers.__struct_fields__}
-            | {"hour": hour, "slot_id": slot, "waits": {str(step): count for step, count in numbers.waits.items()}}
-            for hour, slots in hours.items()
-            for slot, numbers in slots.items()
-        ]
-        if rows:
-            await self._session.execute(insert(StatsHour), rows)
+        counts, waits = [], []
+        for hour, slots in hours.items():
+            for slot, numbers in slots.items():
+                place = {"hour": hour, "slot_id": slot}
+                counts.append(place | {name: getattr(numbers, name) for name in COUNTS})
+                waits += [place | {"step": step, "count": count} for step, count in numbers.waits.items()]
+        for table, rows in ((StatsHour, counts), (StatsWaits, waits)):
+            await self._session.execute(delete(table).where(*_kept(table, since, until)))
+            if rows:
+                await self._session.execute(insert(table), rows)
         progress = insert_for(self._session, StatsProgress).values(id=_ONLY, rolled_until=until)
         await self._session.execute(progress.on_conflict_do_update(index_elements=["id"], set_={"rolled_until": until}))
 
@@ -137,6 +140,13 @@ def _of_slot(found: Select[Any], since: datetime, until: datetime, slot_id: str 
     found = found.where(Job.received_at >= since, Job.received_at < until)
     found = found.where(Job.status != "processing", Job.is_test.is_(False))
     return found if slot_id is None else found.where(Job.slot_id == slot_id)
+
+
+def _kept(
+    table: type[StatsHour | StatsWaits], since: datetime, until: datetime, slot_id: str | None = None
+) -> list[ColumnElement[bool]]:
+    hours = [table.hour >= since, table.hour < until]
+    return hours if slot_id is None else [*hours, table.slot_id == slot_id]
 
 
 def _step() -> ColumnElement[Any]:

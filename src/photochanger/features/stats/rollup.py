@@ -10,7 +10,7 @@ from photochanger.features.stats.queries import StatsQueries
 
 _LAG = timedelta(minutes=10)
 """After an hour's end: the rows of its last photos have arrived, also of a process whose clock is behind."""
-_AT_ONCE = 48
+_AT_ONCE = 12
 """Hours in one unit of work."""
 
 

@@ -18,7 +18,7 @@ from photochanger.features.jobs.models import Job, Status
 from photochanger.features.jobs.service import JobService, full_document
 from photochanger.features.slots.schemas import ConfiguredSlot
 from photochanger.features.slots.service import SlotService
-from photochanger.features.stats.numbers import HOUR, Numbers, hour_of, total
+from photochanger.features.stats.numbers import ENDS, HOUR, Numbers, hour_of, total
 from photochanger.features.stats.queries import StatsQueries
 from photochanger.features.stats.schemas import Active, RecentFailure, SlotsStats, SlotStats, Stats
 
@@ -143,7 +143,7 @@ async def numbers_between(
 
 def _shown(numbers: Numbers) -> dict[str, Any]:
     received, delivered = numbers.received, numbers.delivered
-    counts = {name: getattr(numbers, name) for name in ("delivered", "failed", "timeout", "rejected")}
+    counts = {name: getattr(numbers, name) for name in ENDS}
     return {
         "received": received,
         **counts,
