@@ -234,7 +234,6 @@ class Parts:
             database=self.database,
             clock=self.clock,
             slots=self.slots,
-            jobs=self.jobs,
             places=self.places,
             receiving=self.receiving,
         )

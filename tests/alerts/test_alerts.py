@@ -88,20 +88,27 @@ async def test_a_store_that_is_down_is_told_until_no_process_found_it_down_for_a
     product, alerts, receiver, monkeypatch
 ):
     async def down() -> None:
-        raise StorageUnavailable("no answer")
+        raise StorageUnavailable("disk full")
 
     monkeypatch.setattr(product.parts.store, "check", down)
     await turn(alerts)
     assert told(receiver) == [("raised", "store")]
-    assert "no answer" in receiver.posts[0]["text"]
+    assert "disk full" in receiver.posts[0]["text"]
     monkeypatch.undo()
     await turn(alerts)  # another replica may still find it down
-    product.clock.advance(seconds=59)
+    product.clock.advance(seconds=89)
     await turn(alerts)
     assert told(receiver) == [("raised", "store")]
     product.clock.advance(seconds=2)
     await turn(alerts)
     assert told(receiver) == [("raised", "store"), ("over", "store")]
+
+
+async def test_a_store_that_does_not_answer_is_down(product, alerts, receiver, monkeypatch):
+    monkeypatch.setattr("photochanger.features.alerts.service._CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(product.parts.store, "check", asyncio.Event().wait)
+    await turn(alerts)
+    assert told(receiver) == [("raised", "store")]
 
 
 async def test_a_budget_is_told_by_who_spends_it(product, alerts, receiver):

@@ -35,9 +35,6 @@ class AlertRepository:
         row = (await self._session.execute(statement)).first()
         return (row[0], row[1]) if row else None
 
-    async def list_alerts(self) -> list[Alert]:
-        return list(await self._session.scalars(select(Alert).order_by(Alert.raised_at)))
-
     def add_message(self, document: dict[str, Any], now: datetime) -> None:
         self._session.add(AlertMessage(document=document, next_try_at=now))
 

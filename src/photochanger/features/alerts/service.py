@@ -3,6 +3,7 @@
 No photo waits for it: everything but the row of a raised alert happens in the maintenance loops.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -25,8 +26,9 @@ LEAST_PHOTOS = 5
 FAILING_SHARE = 0.1
 _SPAN = timedelta(minutes=15)
 _SYSTEM = "system"
-_STORE_IS_BACK = timedelta(seconds=60)
+_STORE_IS_BACK = timedelta(seconds=90)
 """No process found it down for so long: replicas that disagree do not tell both in turn."""
+_CHECK_SECONDS = 10.0
 _LEASE = timedelta(seconds=60)
 """For one try; a process that dies meanwhile leaves it to another."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5, 3600
@@ -94,9 +96,11 @@ class AlertService:
     async def _watch_store(self) -> None:
         name = self._store.name
         try:
-            await self._store.check()
-        except StorageUnavailable as problem:
-            await self.raise_alert("store", name, f"The photos' store cannot be used: {problem.reason}.")
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self._store.check()
+        except (StorageUnavailable, TimeoutError) as error:
+            reason = error.reason if isinstance(error, StorageUnavailable) else "no answer"
+            await self.raise_alert("store", name, f"The photos' store cannot be used: {reason}.")
         else:
             await self.end_alert("store", name, "The photos' store works again.", unseen_for=_STORE_IS_BACK)
 

@@ -34,11 +34,11 @@ class JobRepository:
     async def list_page(
         self,
         *,
-        slot_id: str | None,
-        status: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        before: UUID | None,
+        slot_id: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: UUID | None = None,
         limit: int,
     ) -> list[Job]:
         """Newest first. Ids begin with their time, so they are the sort key."""

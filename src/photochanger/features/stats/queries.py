@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, insert, select
+from sqlalchemy import ColumnElement, case, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -28,7 +28,8 @@ class StatsQueries:
 
     async def count(self, since: datetime, until: datetime, slot_id: str | None = None) -> dict[str, Numbers]:
         """Each slot's ended jobs, counted one by one. Test runs do not count."""
-        ended = _of_slot(select(Job.slot_id, Job.status, _step(), Job.cost_micros), since, until, slot_id).subquery()
+        jobs = select(Job.slot_id, Job.status, _step(), Job.cost_micros)
+        ended = jobs.where(*_ended(since, until, slot_id)).subquery()
         found = select(
             ended.c.slot_id, ended.c.status, ended.c.step, func.count(), func.coalesce(func.sum(ended.c.cost_micros), 0)
         ).group_by(ended.c.slot_id, ended.c.status, ended.c.step)
@@ -44,27 +45,27 @@ class StatsQueries:
         return dict(numbers)
 
     async def _count_unknown(self, since: datetime, until: datetime, slot_id: str | None) -> Any:
-        calls: Select[Any] = (
+        calls = (
             select(Job.slot_id, func.count())
             .join(Attempt, Attempt.job_id == Job.id)
             .where(Attempt.cost_micros.is_(None))
             .where(Attempt.started_at >= since - _LONGEST_JOB, Attempt.started_at < until + _LONGEST_JOB)
         )
-        return await self._session.execute(_of_slot(calls, since, until, slot_id).group_by(Job.slot_id))
+        return await self._session.execute(calls.where(*_ended(since, until, slot_id)).group_by(Job.slot_id))
 
     async def sum_hours(self, since: datetime, until: datetime, slot_id: str | None = None) -> dict[str, Numbers]:
         """The same from whole hours that were kept."""
         sums = [func.sum(getattr(StatsHour, name)) for name in COUNTS]
         found = select(StatsHour.slot_id, *sums).where(*_kept(StatsHour, since, until, slot_id))
-        numbers = {
-            slot: Numbers(**{name: int(value) for name, value in zip(COUNTS, values, strict=True)})
-            for slot, *values in await self._session.execute(found.group_by(StatsHour.slot_id))
-        }
+        numbers: dict[str, Numbers] = defaultdict(Numbers)
+        for slot, *values in await self._session.execute(found.group_by(StatsHour.slot_id)):
+            for name, value in zip(COUNTS, values, strict=True):
+                setattr(numbers[slot], name, int(value))
         waits = select(StatsWaits.slot_id, StatsWaits.step, func.sum(StatsWaits.count))
         waits = waits.where(*_kept(StatsWaits, since, until, slot_id)).group_by(StatsWaits.slot_id, StatsWaits.step)
         for slot, step, count in await self._session.execute(waits):
             numbers[slot].waits[step] = int(count)
-        return numbers
+        return dict(numbers)
 
     async def keep_hours(self, since: datetime, until: datetime, hours: Mapping[datetime, dict[str, Numbers]]) -> None:
         """Puts `hours` in the place of what is kept from `since` to `until`, which is the end of what is kept."""
@@ -132,14 +133,17 @@ class StatsQueries:
     async def count_failing(self, since: datetime, until: datetime, codes: list[str]) -> tuple[int, int]:
         """(ended photos, those of them that ended with one of `codes`)."""
         bad = func.coalesce(func.sum(case((Job.failure_code.in_(codes), 1), else_=0)), 0)
-        found = (await self._session.execute(_of_slot(select(func.count(), bad), since, until, None))).one()
-        return int(found[0]), int(found[1])
+        photos = select(func.count(), bad).where(*_ended(since, until, None))
+        ended, failed = (await self._session.execute(photos)).one()
+        return int(ended), int(failed)
 
 
-def _of_slot(found: Select[Any], since: datetime, until: datetime, slot_id: str | None) -> Select[Any]:
-    found = found.where(Job.received_at >= since, Job.received_at < until)
-    found = found.where(Job.status != "processing", Job.is_test.is_(False))
-    return found if slot_id is None else found.where(Job.slot_id == slot_id)
+def _ended(since: datetime, until: datetime, slot_id: str | None) -> list[ColumnElement[bool]]:
+    ended = [
+        *(Job.received_at >= since, Job.received_at < until),
+        *(Job.status != "processing", Job.is_test.is_(False)),
+    ]
+    return ended if slot_id is None else [*ended, Job.slot_id == slot_id]
 
 
 def _kept(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.coordination.places import Places
 from photochanger.adapters.coordination.tally import Tally
@@ -15,7 +16,7 @@ from photochanger.adapters.db.session import Database
 from photochanger.core.clock import Clock
 from photochanger.core.errors import PROBLEMS
 from photochanger.features.jobs.models import Job, Status
-from photochanger.features.jobs.service import JobService, full_document
+from photochanger.features.jobs.service import full_document, jobs_in
 from photochanger.features.slots.schemas import ConfiguredSlot
 from photochanger.features.slots.service import SlotService
 from photochanger.features.stats.numbers import ENDS, HOUR, Numbers, hour_of, total
@@ -30,42 +31,35 @@ _SERVER_FAULTS = [code for code, kind in PROBLEMS.items() if kind.status in (500
 
 class StatsService:
     def __init__(
-        self,
-        *,
-        database: Database,
-        clock: Clock,
-        slots: SlotService,
-        jobs: JobService,
-        places: Places,
-        receiving: Tally,
+        self, *, database: Database, clock: Clock, slots: SlotService, places: Places, receiving: Tally
     ) -> None:
         """`receiving` counts uploads by slot."""
         self._database = database
         self._clock = clock
         self._slots = slots
-        self._jobs = jobs
         self._places = places
         self._receiving = receiving
 
     async def system(self, window_minutes: int, slot_id: str | None, base: str) -> Stats:
         """All slots together, or one; `base` is what links begin with."""
-        found = await self._look(window_minutes, slot_id, base)
         names = {slot.slot_id for slot in await self._list_slots(slot_id)}
-        return Stats(**await self._document(found, names, slot_id))
+        async with self._database.read() as session:
+            found = await self._look(session, window_minutes, slot_id, base)
+            return Stats(**await self._document(session, found, names, slot_id))
 
     async def slots(self, window_minutes: int, slot_id: str | None, base: str) -> SlotsStats:
-        found = await self._look(window_minutes, slot_id, base)
-        return SlotsStats(
-            since=found.since,
-            until=found.until,
-            window_minutes=window_minutes,
-            items=[
+        slots = await self._list_slots(slot_id)
+        async with self._database.read() as session:
+            found = await self._look(session, window_minutes, slot_id, base)
+            items = [
                 SlotStats(
-                    **await self._document(found, {slot.slot_id}, slot.slot_id), slot_id=slot.slot_id, name=slot.name
+                    **await self._document(session, found, {slot.slot_id}, slot.slot_id),
+                    slot_id=slot.slot_id,
+                    name=slot.name,
                 )
-                for slot in await self._list_slots(slot_id)
-            ],
-        )
+                for slot in slots
+            ]
+        return SlotsStats(since=found.since, until=found.until, window_minutes=window_minutes, items=items)
 
     async def count_failing(self, span: timedelta) -> tuple[int, int]:
         """(photos of the last `span`, those of them that ended with 500 or 504)."""
@@ -76,33 +70,36 @@ class StatsService:
     async def _list_slots(self, slot_id: str | None) -> list[ConfiguredSlot]:
         return [slot for slot in await self._slots.list_page(limit=_SLOTS) if slot_id in (None, slot.slot_id)]
 
-    async def _look(self, window_minutes: int, slot_id: str | None, base: str) -> "_Found":
+    async def _look(self, session: AsyncSession, window_minutes: int, slot_id: str | None, base: str) -> "_Found":
         until = self._clock.now()
         since = until - timedelta(minutes=window_minutes)
-        async with self._database.read() as session:
-            queries = StatsQueries(session)
-            return _Found(
-                since=since,
-                until=until,
-                window_minutes=window_minutes,
-                base=base,
-                numbers=await numbers_between(queries, since, until, slot_id),
-                processing=await queries.count_processing(slot_id),
-                storage=await queries.sum_storage(slot_id),
-            )
+        queries = StatsQueries(session)
+        return _Found(
+            since=since,
+            until=until,
+            window_minutes=window_minutes,
+            base=base,
+            numbers=await numbers_between(queries, since, until, slot_id),
+            processing=await queries.count_processing(slot_id),
+            storage=await queries.sum_storage(slot_id),
+        )
 
-    async def _document(self, found: "_Found", slots: set[str], slot_id: str | None) -> dict[str, Any]:
+    async def _document(
+        self, session: AsyncSession, found: "_Found", slots: set[str], slot_id: str | None
+    ) -> dict[str, Any]:
         """Of these slots; `slot_id` where it is one alone."""
         numbers = total(own for slot, own in found.numbers.items() if slot in slots)
-        recent = await self._jobs.list_page(slot_id=slot_id, limit=_RECENT)
-        async with self._database.read() as session:
-            failures = await StatsQueries(session).list_failures(found.since, slot_id, _RECENT)
+        has_failures = numbers.received > numbers.delivered
+        failures = await StatsQueries(session).list_failures(found.since, slot_id, _RECENT) if has_failures else []
         return {
             **{name: getattr(found, name) for name in ("since", "until", "window_minutes")},
             **_shown(numbers),
             "active": self._active(found, slots),
             "storage_bytes": sum(size for slot, size in found.storage.items() if slot_id is None or slot in slots),
-            "recent_jobs": [full_document(job, found.base, found.until) for job in recent.items],
+            "recent_jobs": [
+                full_document(job, found.base, found.until)
+                for job in await jobs_in(session).list_page(slot_id=slot_id, limit=_RECENT)
+            ],
             "recent_failures": [_failure(job, provider) for job, provider in failures],
         }
 
