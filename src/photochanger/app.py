@@ -27,8 +27,10 @@ from photochanger.features.maintenance.doctor import SKEW_MS
 from photochanger.features.media.api import CleanupApi, ResultsApi
 from photochanger.features.media.measures import MediaMeasures
 from photochanger.features.media.public import InputsPublic, ResultsPublic, StorePublic
+from photochanger.features.prices.api import PricesApi
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
+from photochanger.features.stats.api import StatsApi
 from photochanger.web.health import Check, Degraded, NotConfigured, Unhealthy, health_routes
 from photochanger.web.hosts import refuse_insane_host
 from photochanger.web.layers import install_layers
@@ -55,6 +57,8 @@ CONTROLLERS = (
     SettingsApi,
     AccountsApi,
     AuditApi,
+    StatsApi,
+    PricesApi,
 )
 
 
@@ -116,6 +120,7 @@ def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     names = (
         *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
         *("jobs", "media", "inputs", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+        *("stats", "prices"),
     )
     services: dict[str, object] = {name: getattr(parts, name) for name in names}
     services["measures"] = IngestMeasures(metrics.registry)

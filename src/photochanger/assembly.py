@@ -1,33 +1,11 @@
 """Puts the services together, without their HTTP: what `app.py` serves and the command line works with."""
 
-import os
-from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 
-from photochanger.adapters.coordination.breaker import Breakers
-from photochanger.adapters.coordination.notices import Notices
-from photochanger.adapters.coordination.places import Places
-from photochanger.adapters.coordination.rate import Rates
-from photochanger.adapters.credentials_file import CredentialsFile
-from photochanger.adapters.db.engine import create_engine
-from photochanger.adapters.db.notices import PostgresNotices
-from photochanger.adapters.db.session import Database
-from photochanger.adapters.imaging.imaging import Imaging
-from photochanger.adapters.passwords import Passwords, VerifiedPasswords
-from photochanger.adapters.providers.darkroom import Darkroom
-from photochanger.adapters.providers.driver import Driver
-from photochanger.adapters.providers.registry import Providers
-from photochanger.adapters.secrets import derive, load_or_create
-from photochanger.adapters.storage.examination import Examination
-from photochanger.adapters.storage.links import LinkSigner
-from photochanger.adapters.storage.s3 import S3Store
-from photochanger.adapters.storage.s3_admin import S3Examination, prepare
-from photochanger.adapters.storage.store import ObjectStore
-from photochanger.cloud import cloud_drivers
-from photochanger.config import Config
-from photochanger.core.clock import Clock, SystemClock
-from photochanger.core.paging import Cursors
+from photochanger.adapters.secrets import load_or_create
+from photochanger.configured import default_settings, make_webhook
 from photochanger.features.accounts.service import AccountService
+from photochanger.features.alerts.service import AlertService
 from photochanger.features.audit.service import AuditService
 from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.answers import Answers
@@ -43,93 +21,25 @@ from photochanger.features.maintenance.doctor import Doctor
 from photochanger.features.maintenance.reconcile import Reconciler
 from photochanger.features.maintenance.service import Maintenance
 from photochanger.features.media.delivery import Delivery
-from photochanger.features.media.inputs import INPUT_PATH, Inputs
+from photochanger.features.media.inputs import Inputs
 from photochanger.features.media.retention import Retention
 from photochanger.features.media.service import MediaService
-from photochanger.features.settings.schemas import Settings
+from photochanger.features.prices.service import PriceService
 from photochanger.features.settings.service import SettingsService
-from photochanger.features.slots.access import GalleryAccess
 from photochanger.features.slots.service import SlotService
-from photochanger.stores import configured_store
-from photochanger.web.hosts import Addresses
+from photochanger.features.stats.ledger import Ledger
+from photochanger.features.stats.rollup import Rollup
+from photochanger.features.stats.service import StatsService
+from photochanger.foundation import Foundation
 
 
-class Parts:
-    """Every service of one process, each made when it is first asked for.
-
-    `base_url` is where the process listens, for links of requests whose Host is nobody's.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        store: ObjectStore | None = None,
-        providers: Iterable[Driver] | None = None,
-        clock: Clock | None = None,
-        imaging: Imaging | None = None,
-        base_url: str = "http://127.0.0.1:8000",
-    ) -> None:
-        os.umask(0o077)  # database, photos and secrets are this user's alone
-        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.config = config
-        self.clock = clock or SystemClock()
-        self.cores = os.cpu_count() or 1
-        key = config.jwt_signing_key
-        self._signing_key = (
-            key.get_secret_value().encode() if key else load_or_create(config.data_dir, "jwt_signing_key")
-        )
-        self.addresses = Addresses(
-            config.public_base_url, default_base_url=base_url, trusted_proxies=config.trusted_proxies
-        )
-        self.links = LinkSigner(
-            derive(self._signing_key, "store links"), lambda: self.addresses.public_base_url or base_url
-        )
-        self._input_links = LinkSigner(
-            derive(self._signing_key, "input links"),
-            lambda: self.addresses.public_base_url or base_url,
-            path=INPUT_PATH,
-        )
-        self.store = store or configured_store(config, self.clock, self.links)
-        self.database = Database(create_engine(config.database_url))
-        self.imaging = imaging or Imaging(workers=self.cores, scratch=config.data_dir / "scratch")
-        self.credentials_file = CredentialsFile(config.runtime_credentials_file)
-        cloud = cloud_drivers(config, self.credentials_file, self.clock)
-        self.providers = Providers([Darkroom(self.imaging), *cloud] if providers is None else providers)
-        self.passwords = Passwords()
-        self.verified = VerifiedPasswords(self.passwords, self.clock)
-        self.rates = Rates(self.clock)
-        self.places = Places()
-        self.breakers = Breakers(self.clock)
-        self.notices = _notices(self.database)
-        self.cursors = Cursors(derive(self._signing_key, "cursors"))
-        self.access = GalleryAccess(derive(self._signing_key, "gallery pins"))
-
-    def examination(self) -> Examination:
-        if isinstance(self.store, S3Store):
-            return S3Examination(self.store, self.clock)
-        return Examination(self.store, self.clock)
-
-    async def prepare_store(self) -> AsyncIterator[str]:
-        """What was done, a sentence at a time; safe to repeat."""
-        if not isinstance(self.store, S3Store):
-            yield "A folder needs no preparation."
-            return
-        async for sentence in prepare(self.store, self.config.public_base_url):
-            yield sentence
-
-    async def close(self) -> None:
-        await self.imaging.close()
-        for driver in self.providers:
-            await driver.close()
-        await self.store.close()
-        self.passwords.close()
-        await self.database.close()
+class Parts(Foundation):
+    """Every service of one process, each made when it is first asked for."""
 
     @cached_property
     def accounts(self) -> AccountService:
         previous = self.config.jwt_signing_key_previous
-        keys = [self._signing_key, *([previous.get_secret_value().encode()] if previous else [])]
+        keys = [self.signing_key, *([previous.get_secret_value().encode()] if previous else [])]
         return AccountService(self.database, self.clock, self.passwords, keys, self.credentials_file)
 
     @cached_property
@@ -138,7 +48,9 @@ class Parts:
 
     @cached_property
     def settings(self) -> SettingsService:
-        return SettingsService(self.database, self.clock, _defaults(self.config, self.cores), self.providers.names)
+        return SettingsService(
+            self.database, self.clock, default_settings(self.config, self.cores), self.providers.names
+        )
 
     @cached_property
     def slots(self) -> SlotService:
@@ -170,7 +82,7 @@ class Parts:
 
     @cached_property
     def inputs(self) -> Inputs:
-        return Inputs(media=self.media, clock=self.clock, links=self._input_links)
+        return Inputs(media=self.media, clock=self.clock, links=self.input_links)
 
     @cached_property
     def retention(self) -> Retention:
@@ -180,13 +92,6 @@ class Parts:
     def delivery(self) -> Delivery:
         seconds = self.config.media_presigned_expires_seconds if self.image_hosts else None
         return Delivery(media=self.media, retention=self.retention, clock=self.clock, link_seconds=seconds)
-
-    @property
-    def image_hosts(self) -> tuple[str, ...]:
-        """Origins beside the product's own that visitors get photos from."""
-        if isinstance(self.store, S3Store) and self.config.delivery == "redirect":
-            return self.store.settings.link_origins
-        return ()
 
     @cached_property
     def galleries(self) -> GalleryService:
@@ -212,6 +117,7 @@ class Parts:
             ),
             places=self.places,
             inputs=self.inputs,
+            prices=self.prices,
             clock=self.clock,
             finish=Finish(
                 database=self.database,
@@ -236,6 +142,39 @@ class Parts:
             runner=self.runner,
             rates=self.rates,
             notices=self.notices,
+            receiving=self.receiving,
+        )
+
+    @cached_property
+    def prices(self) -> PriceService:
+        return PriceService(self.database, self.clock)
+
+    @cached_property
+    def stats(self) -> StatsService:
+        return StatsService(
+            database=self.database,
+            clock=self.clock,
+            slots=self.slots,
+            places=self.places,
+            receiving=self.receiving,
+        )
+
+    @cached_property
+    def rollup(self) -> Rollup:
+        return Rollup(self.database, self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings, self.prices, self.jobs, self.rollup)
+
+    @cached_property
+    def alerts(self) -> AlertService:
+        return AlertService(
+            database=self.database,
+            clock=self.clock,
+            stats=self.stats,
+            store=self.store,
+            webhook=make_webhook(self.config),
         )
 
     @cached_property
@@ -262,6 +201,8 @@ class Parts:
             settings=self.settings,
             accounts=self.accounts,
             credentials_file=self.credentials_file,
+            rollup=self.rollup,
+            alerts=self.alerts,
         )
 
     @cached_property
@@ -273,19 +214,3 @@ class Parts:
             data_dir=self.config.data_dir,
             public_base_url=self.config.public_base_url,
         )
-
-
-def _notices(database: Database) -> Notices:
-    return Notices() if database.engine.dialect.name == "sqlite" else PostgresNotices(database.engine)
-
-
-def _defaults(config: Config, cores: int) -> Settings:
-    """What holds until an administrator saves something else."""
-    return Settings(
-        sync_response_seconds=config.sync_response_seconds,
-        result_ttl_hours=config.result_ttl_hours,
-        upload_limit_mb=config.upload_limit_mb,
-        ingest_rps=config.rate_limit_ingest_rps,
-        ingest_burst=config.rate_limit_ingest_burst,
-        provider_concurrency={"darkroom": cores},
-    )

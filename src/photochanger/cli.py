@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -182,6 +183,26 @@ def doctor() -> None:
     for finding in findings:
         _tell_finding(finding)
     sys.exit(OK if all(finding.ok for finding in findings) else PROBLEMS)
+
+
+@main.group()
+def stats() -> None:
+    """Statistics and the ledger of costs."""
+
+
+@stats.command("rebuild")
+def rebuild_stats() -> None:
+    """Count all hours anew from the jobs."""
+    _run(lambda parts: parts.rollup.rebuild())
+    click.echo("Every hour that is over was counted anew.")
+
+
+@stats.command("recompute")
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+def recompute_costs(day: datetime) -> None:
+    """Write a day's costs anew, as the price table has them now."""
+    changed = _run(lambda parts: parts.ledger.recompute(day.date()))
+    click.echo(f"{changed} jobs cost something else now.")
 
 
 @main.group()

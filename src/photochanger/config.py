@@ -34,6 +34,7 @@ from photochanger.config_values import (
     S3Secret,
     SigningKey,
     VendorAddress,
+    WebhookUrl,
     api_key,
     database_in,
     for_s3,
@@ -191,6 +192,12 @@ class Config(BaseSettings):
         "METRICS_TOKEN",
         "Bearer token for `/metrics`, 16 characters or more; without it, only this machine may read them",
         must=f"at least {TOKEN_CHARACTERS} visible ASCII characters",
+        secret=True,
+    )
+    alert_webhook_url: WebhookUrl | None = variable(
+        "ALERT_WEBHOOK_URL",
+        "Address that alerts are posted to as JSON; one in a private network needs `PROVIDER_ALLOWED_HOSTS`",
+        must="an address like https://chat.example.com/hooks/photos",
         secret=True,
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_ANY_CASE] = variable(

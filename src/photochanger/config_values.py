@@ -78,6 +78,14 @@ def _api_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook_url(secret: SecretStr) -> SecretStr:
+    """Http or https to a host; path and query are often the secret that lets one in."""
+    parts = urlsplit(secret.get_secret_value())
+    if parts.scheme not in _DEFAULT_PORTS or not re.fullmatch(rf"{_HOST}(?::[0-9]{{1,5}})?", parts.netloc):
+        raise ValueError
+    return secret
+
+
 def _vendor_address(text: str) -> str:
     if not re.fullmatch(rf"https?://{_HOST}(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~-]+)*/?", text, re.IGNORECASE):
         raise ValueError
@@ -171,6 +179,7 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 VendorAddress = Annotated[str, AfterValidator(_vendor_address)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}$")]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook_url)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 S3Prefix = Annotated[str, AfterValidator(_s3_prefix)]
 IN_ANY_CASE = BeforeValidator(_lower)

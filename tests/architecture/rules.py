@@ -11,7 +11,7 @@ OUTERMOST = 5
 LEAVES = {"config": 4, "config_values": 3, "assets": 2}
 """Modules beside the rings, and the innermost ring that may ask them."""
 FEATURE_ORDER = [
-    *("audit", "settings", "accounts", "slots", "jobs", "media", "tags", "galleries", "ingest"),
+    *("audit", "settings", "prices", "accounts", "slots", "jobs", "media", "tags", "galleries", "ingest"),
     *("files", "evidence", "stats", "alerts", "maintenance", "admin"),
 ]
 DOORS = {"service", "schemas", "models", "deps"}
@@ -20,6 +20,7 @@ EXTRA_DOORS = {
     "jobs": {"runners"},
     "media": {"keys", "delivery", "inputs", "retention"},
     "slots": {"access", "links"},
+    "stats": {"rollup"},
 }
 HTTP_MODULES = {"api", "pages", "public", "deps"}
 QUERY_MODULES = {"repository", "queries"}
@@ -59,7 +60,7 @@ EXTRA_FILES = {
     "maintenance": {"reconcile", "doctor"},
     "media": {"keys", "retention", "delivery", "inputs", "measures"},
     "slots": {"changes", "access", "links"},
-    "stats": {"queries"},
+    "stats": {"queries", "numbers", "rollup", "ledger"},
 }
 README_LINES = 15
 FILE_LINES = 300

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from photochanger.config import Config, ConfigError, load_config
-from photochanger.stores import s3_settings
+from photochanger.configured import s3_settings
 
 
 def load(**environ: str) -> Config:

@@ -20,6 +20,7 @@ from photochanger.adapters.db.session import Database
 from photochanger.core.ids import first_id
 from photochanger.features.accounts.models import Account, LoginFailure, Session
 from photochanger.features.accounts.repository import AccountRepository, LoginFailureRepository, SessionRepository
+from photochanger.features.alerts.repository import AlertRepository
 from photochanger.features.audit.models import AuditEntry
 from photochanger.features.audit.repository import AuditRepository
 from photochanger.features.audit.schemas import AuditFilters
@@ -27,11 +28,18 @@ from photochanger.features.galleries.repository import AlbumRepository
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.repository import JobRepository, RunnerRepository
 from photochanger.features.media.repository import MediaRepository
+from photochanger.features.prices.models import Price
+from photochanger.features.prices.repository import PriceRepository
 from photochanger.features.settings.repository import SettingsRepository
 from photochanger.features.slots.repository import SlotRepository
+from photochanger.features.stats.numbers import HOUR, hour_of
+from photochanger.features.stats.queries import StatsQueries
 from tests.support.database import databases, fresh_database
 
-SMALL = {"slots", "slot_versions", "settings", "accounts", "runners"}
+SMALL = {
+    *("slots", "slot_versions", "settings", "accounts", "runners"),
+    *("prices", "alerts", "alert_messages", "stats_progress"),
+}
 """Tables of which a studio has some dozens of rows."""
 PAGE = 1_000
 """More rows than any list shows: nobody sorts or throws away more than that for one answer."""
@@ -39,8 +47,6 @@ MAY_READ = {("delete_dead_claims", "job_claims")}
 """Of living results only, and looked through once a minute."""
 LATER = {
     "ix_jobs_ref": "the booth's own number of a photo, which it may ask for",
-    "ix_jobs_received_at": "statistics of all slots",
-    "ix_jobs_slot_id_received_at": "statistics of a slot",
 }
 NOW = datetime.now(UTC).replace(microsecond=0)
 AT = f"('{NOW.isoformat()}'::timestamptz - (100000 - n) * interval '10 s')"
@@ -60,18 +66,24 @@ FEW = UUID("01900000-0000-7000-8000-000000000002")
 """Of an album or an account, of which there are fewer."""
 FILL = (
     f"""INSERT INTO jobs (id, slot_id, slot_version, runner_id, link_token, status, outcome, received_at, deadline_at,
-        finished_at, approved_at, expires_at, is_test)
+        finished_at, approved_at, expires_at, is_test, duration_ms, failure_code)
     SELECT {TIMED}, 'slot-' || lpad((1 + n % 15)::text, 3, '0'), 1, 'r', 't',
         CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'done' END, CASE WHEN n % 1000 > 0 THEN 'transformed' END,
-        {AT}, {AT} + interval '50 s', {AT}, {AT}, {AT} + interval '72 h', false FROM generate_series(1, 100000) n""",
+        {AT}, {AT} + interval '50 s', {AT}, {AT}, {AT} + interval '72 h', false, 3000,
+        CASE WHEN n % 100 = 1 THEN 'provider-timeout' END FROM generate_series(1, 100000) n""",
     f"""INSERT INTO media (id, kind, variant, store, object_key, content_type, size_bytes, sha256, job_id, created_at,
         expires_at, evicted_at)
     SELECT gen_random_uuid(), 'result', 'full', 'local', 'k' || n, 'image/jpeg', 1, 'x', {TIMED}, now(),
         now() + (n - 74080) * interval '10 s', CASE WHEN n < 73980 THEN now() END FROM generate_series(1, 100000) n""",
     f"""INSERT INTO job_claims (slot_id, kind, value, job_id)
     SELECT 'slot-001', 'hash', 'v' || n, {TIMED} FROM generate_series(74000, 100000) n""",
-    f"""INSERT INTO attempts (id, job_id, number, step, provider, started_at, outcome)
-    SELECT gen_random_uuid(), {TIMED}, 1, 1, 'darkroom', now(), 'delivered' FROM generate_series(1, 100000) n""",
+    f"""INSERT INTO attempts (id, job_id, number, step, provider, started_at, outcome, cost_micros)
+    SELECT gen_random_uuid(), {TIMED}, 1, 0, 'gemini', {AT}, 'delivered', CASE WHEN n % 1000 > 0 THEN 1 END
+    FROM generate_series(1, 100000) n""",
+    """INSERT INTO stats_hours (hour, slot_id, delivered, failed, timeout, rejected, cost_micros, cost_unknown)
+    SELECT date_trunc('hour', now()) - n / 15 * interval '1 h', 'slot-' || lpad((1 + n % 15)::text, 3, '0'),
+        1, 1, 1, 1, 1, 1 FROM generate_series(0, 50000) n""",
+    "INSERT INTO stats_waits (hour, slot_id, step, count) SELECT hour, slot_id, 3000, 1 FROM stats_hours",
     f"""INSERT INTO albums (id, slot_id, key) SELECT {ID}, 'slot-001', 'k' || n FROM generate_series(1, 2000) n""",
     f"""INSERT INTO album_items (album_id, position, job_id)
     SELECT {ID.replace("to_hex(n)", "to_hex(1 + n % 2000)")}, n, {TIMED}
@@ -173,6 +185,10 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         (JobRepository, "release_claims"): [lambda r: r.release_claims(JOB)],
         (JobRepository, "delete_dead_claims"): [lambda r: r.delete_dead_claims(now, since=now - timedelta(minutes=15))],
         (JobRepository, "begin_attempt"): [],
+        (JobRepository, "end_late"): [lambda r: r.end_late(JOB, {})],
+        (JobRepository, "give_up_late"): [lambda r: r.give_up_late(["r2"], now=now, grace=timedelta(seconds=30))],
+        (JobRepository, "list_delivered"): [lambda r: r.list_delivered(now - 24 * HOUR, now, UUID(int=0), 500)],
+        (JobRepository, "sum_costs"): [lambda r: r.sum_costs({JOB})],
         (JobRepository, "settle_attempt"): [settle],
         (JobRepository, "list_attempts"): [lambda r: r.list_attempts(JOB)],
         (RunnerRepository, "beat"): [lambda r: r.beat("r", "h", now)],
@@ -197,6 +213,18 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         (MediaRepository, "known_keys"): [lambda r: r.known_keys([f"k{number}" for number in range(500)])],
         (MediaRepository, "totals"): [lambda r: r.totals()],
         (MediaRepository, "list_keys"): [lambda r: r.list_keys(after="k5", limit=500)],
+        **calls_of_statistics(now),
+        (AlertRepository, "raise_alert"): [lambda r: r.raise_alert(new, "store", "", now)],
+        (AlertRepository, "end_alert"): [lambda r: r.end_alert("store", "", now)],
+        (AlertRepository, "add_message"): [lambda r: r.add_message({}, now)],
+        (AlertRepository, "find_first_message"): [lambda r: r.find_first_message()],
+        (AlertRepository, "find_message"): [lambda r: r.find_message(1)],
+        (AlertRepository, "delete_message"): [lambda r: r.delete_message(1)],
+        (PriceRepository, "list_all"): [lambda r: r.list_all()],
+        (PriceRepository, "find"): [lambda r: r.find("gemini", "", "image", now)],
+        (PriceRepository, "put"): [
+            lambda r: r.put(Price(provider="p", model="", unit="image", valid_from=now, micros=1))
+        ],
         (SettingsRepository, "find"): [lambda r: r.find()],
         (SettingsRepository, "add"): [lambda r: r.add(**saved)],
         (SettingsRepository, "replace"): [lambda r: r.replace(expected_version=1, value={})],
@@ -204,8 +232,34 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         (SlotRepository, "find"): [lambda r: r.find("slot-001")],
         (SlotRepository, "list_page"): [lambda r: r.list_page(after="slot-003", limit=5)],
         (SlotRepository, "list_ids"): [lambda r: r.list_ids()],
+        (SlotRepository, "list_versions"): [lambda r: r.list_versions("slot-001", before=7, limit=51)],
+        (SlotRepository, "find_version"): [lambda r: r.find_version("slot-001", 1)],
         (SlotRepository, "add"): [],
         (SlotRepository, "replace"): [take_slot],
+    }
+
+
+def calls_of_statistics(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any]]]:
+    hour, slots = hour_of(now), (None, "slot-003")
+
+    def of_slots(call: Callable[[StatsQueries, str | None], Any]) -> list[Callable[[Any], Any]]:
+        return [partial(lambda slot, queries: call(queries, slot), slot) for slot in slots]
+
+    return {
+        (StatsQueries, "count"): of_slots(lambda q, slot: q.count(now - HOUR, now, slot)),
+        (StatsQueries, "sum_hours"): of_slots(lambda q, slot: q.sum_hours(hour - 72 * HOUR, hour, slot)),
+        (StatsQueries, "count_processing"): of_slots(lambda q, slot: q.count_processing(slot)),
+        (StatsQueries, "list_failures"): [
+            *of_slots(lambda q, slot: q.list_failures(now - HOUR, slot, 20)),
+            *of_slots(lambda q, slot: q.list_failures(now - 720 * HOUR, slot, 20)),
+        ],
+        (StatsQueries, "first_received"): [lambda q: q.first_received(), lambda q: q.first_received(hour)],
+        (StatsQueries, "first_open"): [lambda q: q.first_open(now)],
+        (StatsQueries, "count_failing"): [lambda q: q.count_failing(now - HOUR, now, ["provider-timeout"])],
+        (StatsQueries, "keep_hours"): [lambda q: q.keep_hours(hour - HOUR, hour, {})],
+        (StatsQueries, "rolled_until"): [lambda q: q.rolled_until()],
+        (StatsQueries, "forget_progress"): [lambda q: q.forget_progress()],
+        (StatsQueries, "sum_storage"): [],  # of every living object, for the overview
     }
 
 
@@ -213,8 +267,10 @@ def methods() -> set[tuple[type, str]]:
     """Of every repository in the product."""
     found = set()
     for feature in iter_modules(features.__path__):
-        if find_spec(f"photochanger.features.{feature.name}.repository"):
-            module = importlib.import_module(f"photochanger.features.{feature.name}.repository")
+        for name in ("repository", "queries"):
+            if not find_spec(f"photochanger.features.{feature.name}.{name}"):
+                continue
+            module = importlib.import_module(f"photochanger.features.{feature.name}.{name}")
             for _, kind in inspect.getmembers(module, inspect.isclass):
                 if kind.__module__ == module.__name__:
                     found |= {(kind, name) for name in vars(kind) if not name.startswith("_")}

@@ -23,7 +23,6 @@ from photochanger.adapters.providers.driver import (
 )
 from photochanger.adapters.providers.http import Answer, VendorHttp
 from photochanger.adapters.providers.pictures import nearest, picture_in
-from photochanger.adapters.providers.prices import price_of
 from photochanger.adapters.providers.vendor import OK, PROBE_SECONDS, Vendor, member, refusal, text_at
 
 BASE_URL = "https://generativelanguage.googleapis.com"
@@ -78,8 +77,7 @@ class Gemini:
             media_type=picture.media_type,
             model=model,
             vendor_request_id=text_at(document, "responseId") or None,
-            usage=member(document, "usageMetadata"),
-            cost_micros=price_of(self.name, settings.image_size or _DEFAULT_SIZE),
+            usage={**(member(document, "usageMetadata") or {}), "image_size": settings.image_size or _DEFAULT_SIZE},
         )
 
     async def probe(self) -> None:

@@ -18,7 +18,6 @@ from photochanger.adapters.providers.driver import (
 )
 from photochanger.adapters.providers.http import Answer, VendorHttp
 from photochanger.adapters.providers.pictures import nearest, picture_in
-from photochanger.adapters.providers.prices import price_of
 from photochanger.adapters.providers.vendor import OK, PROBE_SECONDS, Vendor, member, refusal, text_at
 
 BASE_URL = "https://api.openai.com/v1"
@@ -72,7 +71,6 @@ class OpenAI:
             model=model,
             vendor_request_id=answer.headers.get("x-request-id"),
             usage=member(document, "usage"),
-            cost_micros=price_of(self.name, model),
         )
 
     async def probe(self) -> None:

@@ -26,7 +26,6 @@ from photochanger.adapters.providers.driver import (
 from photochanger.adapters.providers.http import VendorHttp
 from photochanger.adapters.providers.pictures import download, joined
 from photochanger.adapters.providers.poll import poll
-from photochanger.adapters.providers.prices import price_of
 from photochanger.adapters.providers.vendor import OK, PROBE_SECONDS, Vendor, member, quoted, refusal, text_at
 
 BASE_URL = "https://www.turbotext.ru/api_ai"
@@ -117,7 +116,6 @@ class Turbotext:
             data=picture.data,
             media_type=picture.media_type,
             vendor_request_id=str(number),
-            cost_micros=price_of(self.name, request.operation),
         )
 
     async def _result(self, request: TransformRequest, number: str) -> Picture:

@@ -40,6 +40,7 @@ from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
 from photochanger.features.media.inputs import Publish
+from photochanger.features.prices.service import PriceBook
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import Step
 
@@ -75,6 +76,8 @@ class Order(Struct, kw_only=True):
     """A step's final words."""
     late_seconds: float
     """How long the last step may go on after the window closed."""
+    prices: PriceBook
+    """For calls of which the vendor does not say what they cost."""
     keeps_reserve: bool
     """Whether the original is handed back when every step fails, which takes some of the window too."""
     publish: Publish
@@ -158,8 +161,8 @@ class ChainRunner:
             raise
         except ProviderError as failure:
             attempt.outcome, attempt.error = failure.outcome, str(failure)
-            if attempt.cost_micros is None:
-                attempt.cost_micros = failure.cost_micros
+            if attempt.cost_micros is None and failure.cost_micros is not None:
+                attempt.cost_micros = failure.cost_micros or _price(order, attempt, has_image=False)
             if isinstance(failure, Unavailable | TimedOut):
                 breaker.failed(is_unreachable=isinstance(failure, Unreachable))
             else:
@@ -189,7 +192,7 @@ class ChainRunner:
             try:
                 async with asyncio.timeout(ends - began):
                     image = await _called(driver, self._request(order, step, driver, prepared, ends))
-                    _note(attempt, image)
+                    _note(order, attempt, image)
                     rendered = await self._render(order, prepared, image, is_clean=is_local)
             except TimeoutError:
                 raise TimedOut(f"no answer within {ends - began:.1f} s") from None
@@ -239,11 +242,17 @@ async def _called(driver: Driver, request: TransformRequest) -> ProviderImage:
         raise BadAnswer("the driver crashed") from error
 
 
-def _note(attempt: Attempt, image: ProviderImage) -> None:
+def _note(order: Order, attempt: Attempt, image: ProviderImage) -> None:
     attempt.model = image.model
     attempt.vendor_request_id = image.vendor_request_id
     attempt.usage = dict(image.usage) if image.usage is not None else None
     attempt.cost_micros = image.cost_micros
+    if attempt.cost_micros is None:
+        attempt.cost_micros = _price(order, attempt, has_image=True)
+
+
+def _price(order: Order, attempt: Attempt, *, has_image: bool) -> int | None:
+    return order.prices.cost(attempt.provider, attempt.model, attempt.usage, attempt.started_at, has_image=has_image)
 
 
 def _problem_for(failures: list[ProviderError | NoPlace]) -> Problem:

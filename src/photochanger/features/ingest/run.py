@@ -24,6 +24,7 @@ from photochanger.features.jobs.models import Attempt
 from photochanger.features.media.inputs import Inputs
 from photochanger.features.media.models import Media
 from photochanger.features.media.service import MediaService
+from photochanger.features.prices.service import PriceService
 from photochanger.features.slots.schemas import ConfiguredSlot
 
 MAY_ANSWER_ORIGINAL = frozenset(
@@ -48,6 +49,7 @@ class JobRunner:
         places: Places,
         inputs: Inputs,
         finish: Finish,
+        prices: PriceService,
         clock: Clock,
     ) -> None:
         self._media = media
@@ -56,6 +58,7 @@ class JobRunner:
         self._places = places
         self._inputs = inputs
         self._finish = finish
+        self._prices = prices
         self._clock = clock
         self._running: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[Any]] = set()
@@ -189,6 +192,7 @@ class JobRunner:
                     prepare=photo.prepare,
                     references=await self._references(work.slot),
                     settings=work.settings,
+                    prices=await self._prices.book(),
                     window=work.window,
                     prompt_of=lambda step: fill(step.prompt, work.source.variables, defaults),
                     late_seconds=LATE_SECONDS if work.may_be_late else 0.0,

@@ -5,6 +5,7 @@ from math import ceil
 
 from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.rate import Rates
+from photochanger.adapters.coordination.tally import Tally
 from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.core import limits
 from photochanger.core.clock import Clock
@@ -43,6 +44,7 @@ class IngestService:
         runner: JobRunner,
         rates: Rates,
         notices: Notices,
+        receiving: Tally,
     ) -> None:
         self._clock = clock
         self._settings = settings
@@ -53,6 +55,7 @@ class IngestService:
         self._runner = runner
         self._rates = rates
         self._notices = notices
+        self._receiving = receiving
 
     async def ingest(self, post: Post) -> Answer:
         """Receives a photo, opens its job or joins the one it has, waits for the answer. Raises the job's problem."""
@@ -64,7 +67,8 @@ class IngestService:
         window = Window(self._clock, started=post.started, seconds=seconds)
         try:
             async with window.limit():
-                source = await self._receive(post, slot, settings)
+                with self._receiving.counting(slot.slot_id):
+                    source = await self._receive(post, slot, settings)
         except TimeoutError:
             raise Problem("upload-timeout") from None
         timings = Timings(receive=window.elapsed())

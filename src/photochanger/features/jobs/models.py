@@ -46,6 +46,12 @@ class Job(Base):
             postgresql_where=text("late_until IS NOT NULL"),
         ),
         Index(
+            "ix_jobs_failures",
+            "received_at",
+            sqlite_where=text("failure_code IS NOT NULL"),
+            postgresql_where=text("failure_code IS NOT NULL"),
+        ),
+        Index(
             "ix_jobs_ref",
             "slot_id",
             "ref",
@@ -123,7 +129,16 @@ class Attempt(Base):
     """One call of one provider. Written as `cancelled` before the call, so a crash leaves a trace of possible cost."""
 
     __tablename__ = "attempts"
-    __table_args__ = (UniqueConstraint("job_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index("ix_attempts_started_at", "started_at"),
+        Index(
+            "ix_attempts_unknown",
+            "started_at",
+            sqlite_where=text("cost_micros IS NULL"),
+            postgresql_where=text("cost_micros IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

@@ -1,10 +1,11 @@
 """All SQL about jobs, their claims, attempts and runners."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, or_, select, tuple_, update
+from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -49,11 +50,11 @@ class JobRepository:
     async def list_page(
         self,
         *,
-        slot_id: str | None,
-        status: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        before: UUID | None,
+        slot_id: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: UUID | None = None,
         limit: int,
     ) -> list[Job]:
         """Newest first. Ids begin with their time, so they are the sort key."""
@@ -129,6 +130,20 @@ class JobRepository:
     async def settle_attempt(self, attempt: Attempt) -> None:
         """Also one that was never begun: its step was skipped."""
         await self._session.merge(attempt)
+
+    async def list_delivered(self, since: datetime, until: datetime, after: UUID, limit: int) -> list[Attempt]:
+        """Calls begun in that time that brought a picture, in the order of their ids."""
+        found = select(Attempt).where(Attempt.started_at >= since, Attempt.started_at < until, Attempt.id > after)
+        found = found.where(Attempt.outcome == "delivered").order_by(Attempt.id).limit(limit)
+        return list(await self._session.scalars(found.with_for_update()))
+
+    async def sum_costs(self, job_ids: Collection[UUID]) -> None:
+        """A job costs what its calls cost; unknown ones count as 0."""
+        own = select(func.coalesce(func.sum(Attempt.cost_micros), 0)).where(Attempt.job_id == Job.id)
+        jobs = update(Job).where(Job.id.in_(job_ids), Job.status != "processing")
+        await self._session.execute(
+            jobs.values(cost_micros=own.scalar_subquery()).execution_options(synchronize_session=False)
+        )
 
     async def list_attempts(self, job_id: UUID) -> list[Attempt]:
         found = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)

@@ -22,10 +22,12 @@ from photochanger.features.jobs.schemas import (
     ResultDocument,
     ResultSummary,
 )
+from photochanger.features.prices.service import PriceBook
 from photochanger.features.slots.links import result_url
 from photochanger.features.slots.schemas import ConfiguredSlot
 
 _LISTING = "jobs"
+_AT_ONCE = 200
 
 
 class JobService:
@@ -78,6 +80,33 @@ class JobService:
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return Page(jobs, self._cursors.encode(_LISTING, str(jobs[-1].id)) if more else None)
+
+    async def recompute_costs(self, book: PriceBook, since: datetime, until: datetime) -> int:
+        """Writes the ledger of calls that brought a picture anew, as `book` has it; of how many jobs.
+
+        What the book cannot price, and calls without a picture, keep what they have.
+        """
+        changed, after = 0, UUID(int=0)
+        while True:
+            async with self._database.write() as session:
+                jobs = JobRepository(session)
+                attempts = await jobs.list_delivered(since, until, after, _AT_ONCE)
+                touched = {attempt.job_id for attempt in attempts if _priced_anew(attempt, book)}
+                await session.flush()
+                await jobs.sum_costs(touched)
+            changed += len(touched)
+            if len(attempts) < _AT_ONCE:
+                return changed
+            after = attempts[-1].id
+
+
+def _priced_anew(attempt: Attempt, book: PriceBook) -> bool:
+    """Whether the attempt costs something else now."""
+    cost = book.cost(attempt.provider, attempt.model, attempt.usage, attempt.started_at)
+    if cost is None or cost == attempt.cost_micros:
+        return False
+    attempt.cost_micros = cost
+    return True
 
 
 def jobs_in(session: AsyncSession) -> JobRepository:

@@ -1,4 +1,4 @@
-"""What a serving process does beside serving: heartbeat, following outside changes, forgetting, reconciling."""
+"""What a serving process does beside serving: it beats, follows outside changes, forgets, reconciles, counts, warns."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,14 +11,18 @@ from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.accounts.service import AccountService
+from photochanger.features.alerts.service import AlertService
 from photochanger.features.jobs.runners import BEAT_SECONDS, RunnerRegistry
 from photochanger.features.maintenance.reconcile import Reconciler
 from photochanger.features.media.retention import Retention
 from photochanger.features.settings.service import SettingsService
+from photochanger.features.stats.rollup import Rollup
 
 _FOLLOW_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
 _WHOLE_STORE_SECONDS = 3600.0
+_DELIVER_SECONDS = 5.0
+_WATCH_SECONDS = 30.0
 
 log = structlog.get_logger()
 
@@ -34,6 +38,8 @@ class Maintenance:
         settings: SettingsService,
         accounts: AccountService,
         credentials_file: CredentialsFile,
+        rollup: Rollup,
+        alerts: AlertService,
     ) -> None:
         self._clock = clock
         self._runners = runners
@@ -42,6 +48,8 @@ class Maintenance:
         self._settings = settings
         self._accounts = accounts
         self._credentials_file = credentials_file
+        self._rollup = rollup
+        self._alerts = alerts
         self._cleaned = clock.monotonic()
 
     @asynccontextmanager
@@ -58,6 +66,9 @@ class Maintenance:
                 (_RECONCILE_SECONDS, self._reconcile),
                 (_RECONCILE_SECONDS, self._clean_when_due),
                 (_WHOLE_STORE_SECONDS, self._reconcile_whole_store),
+                (_RECONCILE_SECONDS, self._rollup.roll_up),
+                (_WATCH_SECONDS, self._alerts.watch),
+                (_DELIVER_SECONDS, self._alerts.deliver),
             )
         ]
         try:

@@ -1,6 +1,7 @@
 """Decides what the settings are: saved over environment, environment over default. No HTTP, no SQL."""
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -130,6 +131,13 @@ class SettingsService:
 
     def _known(self, places: Mapping[str, int]) -> dict[str, int]:
         return {name: count for name, count in places.items() if name in self._providers}
+
+
+def day_of(settings: Settings, day: date) -> tuple[datetime, datetime]:
+    """When that day of statistics and budgets begins and ends: a party past midnight is one day."""
+    begins, zone = time.fromisoformat(settings.day_starts_at), ZoneInfo(settings.time_zone)
+    since, until = (datetime.combine(each, begins, zone) for each in (day, day + timedelta(days=1)))
+    return since.astimezone(UTC), until.astimezone(UTC)
 
 
 def _touched(saved: Mapping[str, Any], effective: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:

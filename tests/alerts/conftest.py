@@ -1,0 +1,3 @@
+from tests.support.fixtures import clock, database
+
+__all__ = ["clock", "database"]
