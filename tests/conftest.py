@@ -10,7 +10,9 @@ from typing import Any
 
 import aiobotocore.session
 import pytest
+from argon2 import PasswordHasher
 
+from photochanger.adapters import passwords
 from photochanger.web.log import configure
 from tests.support.canary import leaks
 from tests.support.database import databases
@@ -19,6 +21,11 @@ from tests.support.product import Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server, shared_session, stands
 
 _SERVERS = pytest.StashKey[ExitStack]()
+
+
+def cheap_hasher(**_: int) -> PasswordHasher:
+    """What a password costs is tested on its own: tests/adapters/test_passwords.py."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = config.stash[_SERVERS] = ExitStack()
     stands.on_s3 = config.getoption("store") == "s3"
     aiobotocore.session.get_session = shared_session
+    setattr(passwords, "PasswordHasher", cheap_hasher)  # noqa: B010 – for mypy it is a type
     given = getattr(config, "workerinput", None)
     if given is not None:
         databases.server = given["database_server"]

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 
 from photochanger.adapters.passwords import Passwords, VerifiedPasswords
 from tests.support.clock import FakeClock
@@ -18,6 +19,11 @@ class CountingPasswords(Passwords):
     async def verify(self, stored: str, password: str) -> bool:
         self.count += 1
         return await super().verify(stored, password)
+
+
+@pytest.fixture(autouse=True)
+def real_hasher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photochanger.adapters.passwords.PasswordHasher", PasswordHasher)
 
 
 @pytest.fixture
