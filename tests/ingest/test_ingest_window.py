@@ -82,9 +82,9 @@ async def test_a_hanging_provider_is_cut_when_the_window_closes(
 ) -> None:
     await late.change_slot(chain=[step(timeout_ms=timeout_ms)])
     driver.script = [hang]
-    answer, seconds = await send_late(late, left=0.5)
+    answer, seconds = await send_late(late, left=2)
     assert code_of(answer) == (504, "provider-timeout")
-    assert 0.4 < seconds < 0.5 + BUSY
+    assert 1.9 < seconds < 2 + BUSY
     assert driver.cancelled_count == 1
     job = await late.job(answer.headers["x-job-id"])
     assert (job["status"], job["failure"]["code"]) == ("timeout", "provider-timeout")

@@ -47,7 +47,7 @@ async def ended(product: Product, job_id: str) -> dict[str, Any]:
 async def test_a_late_photo_enters_the_gallery_and_its_job_stays_a_timeout(late: Product, driver: FakeDriver) -> None:
     gate = Gate()
     driver.script = [gate]
-    answer, _ = await send_late(late, left=0.5)
+    answer, _ = await send_late(late, left=1.5)
     job_id = answer.headers["x-job-id"]
     assert (answer.status_code, answer.json()["code"]) == (504, "provider-timeout")
     assert await gallery(late) == []
@@ -83,7 +83,7 @@ async def test_where_the_original_was_answered_the_late_photo_is_a_job_of_its_ow
 async def test_after_the_window_the_same_retries_hold(late: Product, driver: FakeDriver) -> None:
     gate = Gate(NoImage("only words"))
     driver.script = [gate, Unavailable("503")]
-    answer, _ = await send_late(late, left=0.5)
+    answer, _ = await send_late(late, left=1.5)
     assert answer.status_code == 504
     gate.open.set()
     job = await ended(late, answer.headers["x-job-id"])
@@ -95,7 +95,7 @@ async def test_after_the_window_the_same_retries_hold(late: Product, driver: Fak
 async def test_a_slot_that_wants_none_has_none(late: Product, driver: FakeDriver, members: dict[str, Any]) -> None:
     await late.change_slot(**members)
     driver.script = [hang]
-    answer, _ = await send_late(late, left=0.5)
+    answer, _ = await send_late(late, left=1.5)
     assert answer.status_code == 504
     assert driver.cancelled_count == 1
     assert (await ended(late, answer.headers["x-job-id"]))["attempts"][0]["outcome"] == "timed_out"
@@ -104,7 +104,7 @@ async def test_a_slot_that_wants_none_has_none(late: Product, driver: FakeDriver
 async def test_the_same_photo_joins_what_is_still_on_its_way(late: Product, driver: FakeDriver) -> None:
     gate = Gate()
     driver.script = [gate]
-    first, _ = await send_late(late, left=0.5)
+    first, _ = await send_late(late, left=1.5)
     assert first.status_code == 504
     gate.open.set()
     again = await late.send(PHOTO)
@@ -116,7 +116,7 @@ async def test_the_same_photo_joins_what_is_still_on_its_way(late: Product, driv
 async def test_the_place_in_the_slot_is_free_for_the_next_guest(late: Product, driver: FakeDriver) -> None:
     await late.change_slot(max_concurrency=1)
     driver.script = [hang]
-    assert (await send_late(late, left=0.5))[0].status_code == 504
+    assert (await send_late(late, left=1.5))[0].status_code == 504
     assert (await late.send(PHOTO + b"\0")).status_code == 200
     await late.parts.runner.drain()
     assert driver.cancelled_count == 1
@@ -124,7 +124,7 @@ async def test_the_place_in_the_slot_is_free_for_the_next_guest(late: Product, d
 
 async def test_a_server_that_ends_gives_a_late_photo_up_and_says_so(late: Product, driver: FakeDriver) -> None:
     driver.script = [hang]
-    answer, _ = await send_late(late, left=0.5)
+    answer, _ = await send_late(late, left=1.5)
     await late.parts.runner.drain()
     job = await ended(late, answer.headers["x-job-id"])
     assert (job["status"], job["outcome"]) == ("timeout", None)
@@ -134,7 +134,7 @@ async def test_a_server_that_ends_gives_a_late_photo_up_and_says_so(late: Produc
 
 async def test_what_a_dead_process_promised_is_given_up_by_the_sweep(late: Product, driver: FakeDriver) -> None:
     driver.script = [hang]
-    answer, _ = await send_late(late, left=0.5)
+    answer, _ = await send_late(late, left=1.5)
     await late.parts.runner.drain()
     job_id = parse_id(answer.headers["x-job-id"])
     promised = {"late_until": late.clock.now() + timedelta(seconds=300), "runner_id": "dead00000000"}

@@ -71,21 +71,17 @@ async def test_an_attempt_keeps_what_the_vendor_said(product, vendors):
     assert [picture["size_bytes"] > 1000 for call in log["calls"] for picture in call["pictures"]]
 
 
-async def test_only_providers_with_a_key_can_be_chosen(product, tmp_path):
-    async def places():
-        settings = (await product.client.get("/api/settings", headers=product.admin)).json()
-        return set(settings["provider_concurrency"])
-
-    assert await places() == {"darkroom", "gemini", "openai"}
-    slot = (await product.client.get("/api/slots/slot-001", headers=product.admin)).json()
-    body = {"version": slot["version"], "chain": [step("turbotext", "mix_images")]}
-    refused = await product.client.put("/api/slots/slot-001", json=body, headers=product.admin)
-    assert refused.json()["errors"][0]["message"] == "must be one of darkroom, gemini, openai"
-
+async def test_a_provider_without_a_key_may_be_chosen_and_works_once_it_has_one(product, tmp_path):
+    settings = (await product.client.get("/api/settings", headers=product.admin)).json()
+    assert set(settings["provider_concurrency"]) == {"darkroom", "gemini", "openai", "turbotext"}
+    await product.change_slot(chain=[step("turbotext", "generate_image2image")])
+    refused = await product.send(pictures.jpeg(60, 40))
+    assert (refused.status_code, refused.json()["code"]) == (502, "provider-failed")
+    [attempt] = (await product.job(refused.headers["x-job-id"]))["attempts"]
+    assert (attempt["outcome"], attempt["error"]) == ("bad_configuration", "The provider turbotext has no key.")
     (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
     await product.parts.accounts.sync_credentials_file()  # what maintenance does each second
-    assert await places() == {"darkroom", "gemini", "openai", "turbotext"}
-    assert (await product.client.put("/api/slots/slot-001", json=body, headers=product.admin)).status_code == 200
+    assert (await product.send(pictures.jpeg(60, 40))).status_code == 200
 
 
 async def test_health_names_every_provider_and_asks_a_vendor_once_a_minute(product, vendors, clock):
@@ -124,7 +120,7 @@ async def test_a_link_for_the_vendor_lives_as_long_as_the_job(product, vendors, 
     assert (status, content_type) == (200, "image/jpeg")
     for method in ("GET", "HEAD"):
         assert (await product.client.request(method, path)).status_code == 404
-    assert not [name for name in product.stored_files() if name.startswith("input/")]
+    assert not [name for name in await product.stored_files() if name.startswith("input/")]
     token = path.rpartition("/")[2]
     assert len(token) > 50
     assert token not in product_log.getvalue()

@@ -5,41 +5,29 @@ import pytest
 
 from tests.support.canary import leaks
 from tests.support.pictures import jpeg
-from tests.support.postgres import running_cluster
 from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
-from tests.support.s3 import leftovers, own_place
+from tests.support.production import Installation
 from tests.support.server import Server
 
 DIALECTS = ["image", "json", "breeze_multipart"]
 
 
-@pytest.fixture
-async def stack(request, tmp_path):
-    """The server, and where its photos are."""
-    if request.config.getoption("database") != "postgresql":
-        pytest.skip("runs with --database postgresql")
-    place = own_place()
-    with running_cluster() as cluster:
-        server = Server(tmp_path, DATABASE_URL=cluster.url(), **place.environ)
-        for arguments, stdin in (
-            (("migrate",), ""),
-            (("slots", "set-password", "slot-001", "--password-stdin"), SLOT_PASSWORD),
-            (("accounts", "create", "boss", "--role", "admin", "--password-stdin"), ADMIN_PASSWORD),
-        ):
-            ended = await server.run(*arguments, stdin=stdin.encode())
-            assert ended.code == 0, ended.err
-        await server.start()
-        try:
-            yield server, place
-            await server.stop()
-        finally:
-            await server.end()
-        assert leaks(server.log.read_text()) == []
-
-
 @pytest.mark.s3
-async def test_a_simulated_booth_prints_a_session_of_five_photos_in_each_dialect(stack):
-    server, place = stack
+async def test_a_simulated_booth_prints_a_session_of_five_photos_in_each_dialect(installed: Installation):
+    await installed.prepare()
+    server = installed.machine("here")
+    await server.start()
+    try:
+        await sessions(server)
+        await server.stop()
+    finally:
+        await server.end()
+    assert len(list((server.folder / "paper").glob("*-photo.jpg"))) == 15
+    assert leaks(server.log.read_text(), server.secrets) == []
+    assert await installed.open_uploads() == []
+
+
+async def sessions(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
         login = await client.post("/api/login", json={"username": "boss", "password": ADMIN_PASSWORD})
         client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
@@ -57,5 +45,3 @@ async def test_a_simulated_booth_prints_a_session_of_five_photos_in_each_dialect
             )
             assert (ended.code, ended.err) == (0, "")
             assert [line.split("  ")[-1] for line in ended.out.splitlines()] == [f"transformed, {dialect}"] * 5
-    assert len(list((server.folder / "paper").glob("*-photo.jpg"))) == 15
-    assert len(await leftovers(place)) >= 15
