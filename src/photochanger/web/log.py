@@ -23,6 +23,7 @@ _CHATTY = (
     "botocore",
     "httpcore",
     "httpx",
+    "pyvips",
     "sqlalchemy",
     "urllib3",
     "uvicorn",
