@@ -145,6 +145,12 @@ class JobRepository:
             jobs.values(cost_micros=own.scalar_subquery()).execution_options(synchronize_session=False)
         )
 
+    async def sum_spent(self, slot_id: str, since: datetime) -> int:
+        """What its jobs received since then have cost: running ones, and unknown costs, count as 0."""
+        spent = select(func.coalesce(func.sum(Job.cost_micros), 0))
+        found = await self._session.scalar(spent.where(Job.slot_id == slot_id, Job.received_at >= since))
+        return int(found or 0)
+
     async def list_attempts(self, job_id: UUID) -> list[Attempt]:
         found = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)
         return list(await self._session.scalars(found))
