@@ -60,7 +60,7 @@ class Budgets:
         return await self._find_spent(await self._slots.get(slot_id), await self._settings.current()) is not None
 
     async def _find_spent(self, slot: ConfiguredSlot, settings: Settings) -> Spent | None:
-        """None where there is money left, or no budget; only then nothing is looked up."""
+        """None where there is money left. Nothing is looked up for a slot without a budget."""
         budget, today = slot.config.budget, date_of(settings, self._clock.now())
         periods: tuple[tuple[Literal["day", "month"], int | None], ...] = (
             ("day", budget.daily_micros),
