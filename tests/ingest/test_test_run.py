@@ -140,9 +140,9 @@ async def test_bytes_are_refused_as_ingest_refuses_them(product: Product, photo:
 
 
 @pytest.mark.usefixtures("no_second_try")
-async def test_a_failure_is_told_and_no_late_photo_shows_up(studio: Product, driver: FakeDriver) -> None:
+async def test_a_failure_is_told(studio: Product, driver: FakeDriver) -> None:
     driver.script = [Unavailable("down")]
-    answer = await run(studio, {"failure_policy": "error", "late_delivery": True})
+    answer = await run(studio, {"failure_policy": "error"})
     assert code_of(answer) == (502, "provider-failed")
     assert (await studio.job(answer.headers["x-job-id"]))["attempts"][0]["outcome"] == "unavailable"
 
