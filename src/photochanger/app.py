@@ -20,7 +20,7 @@ from photochanger.features.accounts.api import AccountsApi
 from photochanger.features.accounts.deps import AccessGuard
 from photochanger.features.audit.api import AuditApi
 from photochanger.features.galleries.public import GalleriesPublic
-from photochanger.features.ingest.api import IngestApi, TemplatesApi
+from photochanger.features.ingest.api import IngestApi, RerunApi, TemplatesApi, TestRunApi
 from photochanger.features.ingest.measures import IngestMeasures
 from photochanger.features.jobs.api import JobsApi
 from photochanger.features.maintenance.doctor import SKEW_MS
@@ -52,6 +52,8 @@ CONTROLLERS = (
     JobsApi,
     ResultsApi,
     CleanupApi,
+    RerunApi,
+    TestRunApi,
     TemplatesApi,
     SlotsApi,
     SettingsApi,
@@ -120,6 +122,7 @@ def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     names = (
         *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
         *("jobs", "media", "inputs", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
+        *("reruns", "trials"),
         *("stats", "prices"),
     )
     services: dict[str, object] = {name: getattr(parts, name) for name in names}

@@ -9,12 +9,15 @@ from photochanger.features.alerts.service import AlertService
 from photochanger.features.audit.service import AuditService
 from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.answers import Answers
+from photochanger.features.ingest.budget import Budgets
 from photochanger.features.ingest.chain import ChainRunner
 from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.opening import Opening
+from photochanger.features.ingest.rerun import RerunService
 from photochanger.features.ingest.run import JobRunner
 from photochanger.features.ingest.service import IngestService
 from photochanger.features.ingest.templates import TemplateService
+from photochanger.features.ingest.trial import TrialService
 from photochanger.features.jobs.runners import RunnerRegistry
 from photochanger.features.jobs.service import JobService
 from photochanger.features.maintenance.doctor import Doctor
@@ -118,6 +121,7 @@ class Parts(Foundation):
             places=self.places,
             inputs=self.inputs,
             prices=self.prices,
+            budgets=self.budgets,
             clock=self.clock,
             finish=Finish(
                 database=self.database,
@@ -136,13 +140,48 @@ class Parts(Foundation):
             slots=self.slots,
             jobs=self.jobs,
             media=self.media,
-            opening=Opening(
-                database=self.database, clock=self.clock, media=self.media, runner_id=self.runners.runner_id
-            ),
+            opening=self.opening,
             runner=self.runner,
             rates=self.rates,
             notices=self.notices,
             receiving=self.receiving,
+        )
+
+    @cached_property
+    def opening(self) -> Opening:
+        return Opening(database=self.database, clock=self.clock, media=self.media, runner_id=self.runners.runner_id)
+
+    @cached_property
+    def reruns(self) -> RerunService:
+        return RerunService(
+            clock=self.clock,
+            settings=self.settings,
+            slots=self.slots,
+            jobs=self.jobs,
+            media=self.media,
+            opening=self.opening,
+            runner=self.runner,
+        )
+
+    @cached_property
+    def trials(self) -> TrialService:
+        return TrialService(
+            clock=self.clock,
+            settings=self.settings,
+            slots=self.slots,
+            media=self.media,
+            opening=self.opening,
+            runner=self.runner,
+        )
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        return Budgets(
+            jobs=self.jobs,
+            settings=self.settings,
+            slots=self.slots,
+            clock=self.clock,
+            raise_alert=self.alerts.raise_alert,
         )
 
     @cached_property
@@ -175,7 +214,11 @@ class Parts(Foundation):
             stats=self.stats,
             store=self.store,
             webhook=make_webhook(self.config),
+            budget_is_spent=self._budget_is_spent,
         )
+
+    async def _budget_is_spent(self, slot_id: str) -> bool:
+        return await self.budgets.is_spent(slot_id)  # looked up late: budgets and alerts know each other
 
     @cached_property
     def templates(self) -> TemplateService:

@@ -161,6 +161,7 @@ async def test_two_replicas_tell_it_once(product, alerts, receiver):
         stats=product.parts.stats,
         store=product.parts.store,
         webhook=Webhook(receiver.url, ["localhost"]),
+        budget_is_spent=product.parts.budgets.is_spent,
     )
     await photos(product, well=1, timed_out=4)
     for _ in range(2):

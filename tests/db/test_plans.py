@@ -66,11 +66,11 @@ FEW = UUID("01900000-0000-7000-8000-000000000002")
 """Of an album or an account, of which there are fewer."""
 FILL = (
     f"""INSERT INTO jobs (id, slot_id, slot_version, runner_id, link_token, status, outcome, received_at, deadline_at,
-        finished_at, approved_at, expires_at, is_test, duration_ms, failure_code)
+        finished_at, approved_at, expires_at, is_test, duration_ms, failure_code, cost_micros)
     SELECT {TIMED}, 'slot-' || lpad((1 + n % 15)::text, 3, '0'), 1, 'r', 't',
         CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'done' END, CASE WHEN n % 1000 > 0 THEN 'transformed' END,
         {AT}, {AT} + interval '50 s', {AT}, {AT}, {AT} + interval '72 h', false, 3000,
-        CASE WHEN n % 100 = 1 THEN 'provider-timeout' END FROM generate_series(1, 100000) n""",
+        CASE WHEN n % 100 = 1 THEN 'provider-timeout' END, n % 2 FROM generate_series(1, 100000) n""",
     f"""INSERT INTO media (id, kind, variant, store, object_key, content_type, size_bytes, sha256, job_id, created_at,
         expires_at, evicted_at)
     SELECT gen_random_uuid(), 'result', 'full', 'local', 'k' || n, 'image/jpeg', 1, 'x', {TIMED}, now(),
@@ -189,6 +189,10 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         (JobRepository, "give_up_late"): [lambda r: r.give_up_late(["r2"], now=now, grace=timedelta(seconds=30))],
         (JobRepository, "list_delivered"): [lambda r: r.list_delivered(now - 24 * HOUR, now, UUID(int=0), 500)],
         (JobRepository, "sum_costs"): [lambda r: r.sum_costs({JOB})],
+        (JobRepository, "sum_spent"): [
+            lambda r: r.sum_spent("slot-003", now - 24 * HOUR),
+            lambda r: r.sum_spent("slot-003", now - 720 * HOUR),
+        ],
         (JobRepository, "settle_attempt"): [settle],
         (JobRepository, "list_attempts"): [lambda r: r.list_attempts(JOB)],
         (RunnerRepository, "beat"): [lambda r: r.beat("r", "h", now)],
@@ -216,6 +220,7 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         **calls_of_statistics(now),
         (AlertRepository, "raise_alert"): [lambda r: r.raise_alert(new, "store", "", now)],
         (AlertRepository, "end_alert"): [lambda r: r.end_alert("store", "", now)],
+        (AlertRepository, "list_subjects"): [lambda r: r.list_subjects("budget")],
         (AlertRepository, "add_message"): [lambda r: r.add_message({}, now)],
         (AlertRepository, "find_first_message"): [lambda r: r.find_first_message()],
         (AlertRepository, "find_message"): [lambda r: r.find_message(1)],

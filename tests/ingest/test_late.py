@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from photochanger.adapters.providers.driver import NoImage, Unavailable
 from photochanger.core.ids import parse_id
+from photochanger.features.ingest import rerun, trial
 from photochanger.features.jobs.models import Job
 from tests.ingest.test_ingest_window import PHOTO, send_late
 from tests.support.clock import FakeClock, RunningClock
@@ -78,6 +79,38 @@ async def test_where_the_original_was_answered_the_late_photo_is_a_job_of_its_ow
     [own] = [other for other in await late.jobs() if other["job_id"] != job_id]
     assert (own["rerun_of"], own["outcome"], own["status"], own["cost_micros"]) == (job_id, "late", "done", 0)
     assert sorted(await gallery(late)) == sorted([own["job_id"], job_id])
+
+
+async def test_a_rerun_may_be_late_and_is_never_answered_with_the_original(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await late.change_slot(failure_policy="original", late_delivery=None)
+    photo, gate = await late.send(PHOTO), Gate()
+    monkeypatch.setattr(rerun, "window_seconds", lambda *_: 0.5)
+    driver.script = [gate]
+    answer = await late.client.post(f"/api/jobs/{photo.headers['x-job-id']}/rerun", headers=late.admin)
+    job_id = answer.json()["job_id"]
+
+    async def is_over() -> bool:
+        return (await late.parts.jobs.get(parse_id(job_id))).status != "processing"
+
+    await until(is_over, seconds=20)
+    job = await late.job(job_id)
+    assert (job["status"], job["outcome"]) == ("timeout", None)
+    gate.open.set()
+    job = await ended(late, job_id)
+    assert (job["status"], job["outcome"], job["cost_micros"]) == ("timeout", "late", 1000)
+
+
+async def test_a_test_run_is_never_late(late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    await late.change_slot(late_delivery=None)
+    monkeypatch.setattr(trial, "window_seconds", lambda slot, _: 0.5 if slot.config.late_delivery else 50)
+    driver.script = [hang]
+    data, files = {"slot": '{"late_delivery": true}'}, {"photo": PHOTO}
+    answer = await late.client.post("/api/slots/slot-001/test-run", data=data, files=files, headers=late.admin)
+    assert (answer.status_code, answer.json()["code"]) == (504, "provider-timeout")
+    job = await late.parts.jobs.get(parse_id(answer.headers["x-job-id"]))
+    assert (job.status, job.late_until) == ("timeout", None)
 
 
 async def test_after_the_window_the_same_retries_hold(late: Product, driver: FakeDriver) -> None:

@@ -49,6 +49,9 @@ PROBLEMS = MappingProxyType(
         "stale-version": ProblemType(409, "Somebody else changed this", "Load it again and repeat your change."),
         "version-not-found": ProblemType(404, "No such version", "The slot's list of versions says which there are."),
         "slot-limit-reached": ProblemType(409, "No more slots", "Raise max_slots in the settings, or reuse a slot."),
+        "source-gone": ProblemType(
+            409, "The photo that was sent is gone", "It is kept for source_ttl_hours; send the photo again."
+        ),
         "slot-exists": ProblemType(409, "There is such a slot already", "Choose another slot_id."),
         "result-expired": ProblemType(410, "The photo has been deleted", "Photos are deleted when their time is over."),
         "result-removed": ProblemType(410, "The photo has been removed", "Ask the host of the gallery."),

@@ -5,20 +5,16 @@ Multipart is refused before a byte is parsed: uploads have a reader of their own
 
 import asyncio
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from litestar import Request
 
+from photochanger.core.documents import parse_json
 from photochanger.core.errors import Problem
-from photochanger.core.limits import BODY_BYTES, JSON_DEPTH
+from photochanger.core.limits import BODY_BYTES
 
 _CONTENT_TYPE = re.compile(r"\s*([^\s;,]+)\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?;?\s*", re.IGNORECASE)
-# One pass: strings are swallowed whole, an open one up to the end of the document.
-_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-_INTEGERS = range(-(2**63), 2**63)
 _FORM_FIELDS = 200
 _SECONDS = 20
 
@@ -28,15 +24,7 @@ async def read_json(request: Request[Any, Any, Any], *, allow_nul: bool = False)
 
     `allow_nul` is for texts that are only compared and never kept, as the name somebody signs in with.
     """
-    body = await _read(request, "application/json")
-    if _depth(body) > JSON_DEPTH:
-        raise Problem("malformed-json", f"Nest at most {JSON_DEPTH} levels deep.")
-    try:
-        document = msgspec.json.decode(body)
-        _check(document, allow_nul=allow_nul)
-    except (msgspec.DecodeError, UnicodeError):
-        raise Problem("malformed-json") from None
-    return document
+    return parse_json(await _read(request, "application/json"), allow_nul=allow_nul)
 
 
 async def read_form(request: Request[Any, Any, Any]) -> dict[str, str]:
@@ -79,32 +67,3 @@ async def _receive(request: Request[Any, Any, Any]) -> bytes:
             raise Problem("body-too-large", limit_bytes=BODY_BYTES)
         if not message["more_body"]:
             return bytes(body)
-
-
-def _depth(body: bytes) -> int:
-    depth = deepest = 0
-    for token in _TOKENS.finditer(body):
-        mark = token[0][:1]
-        if mark in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark in b"]}":
-            depth -= 1
-    return deepest
-
-
-def _check(value: object, *, allow_nul: bool) -> None:
-    """Refuses what JSON may say and no database of ours can keep."""
-    if isinstance(value, str):
-        value.encode()  # a lone surrogate fails here
-        if "\0" in value and not allow_nul:
-            raise Problem("malformed-json", "A text holds a NUL character.")
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            _check(name, allow_nul=allow_nul)
-            _check(item, allow_nul=allow_nul)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, allow_nul=allow_nul)
-    elif isinstance(value, int) and value not in _INTEGERS:
-        raise Problem("malformed-json", "A whole number has more than 64 bits.")

@@ -90,12 +90,16 @@ def read_operation(noun: str) -> OperationIDCreator:
 
 
 def documented_upload(
-    *, fields: Mapping[str, str], parameters: Iterable[dict[str, Any]] = (), problems: Iterable[str] = ()
+    *,
+    fields: Mapping[str, str],
+    file: str = "fileToUpload",
+    parameters: Iterable[dict[str, Any]] = (),
+    problems: Iterable[str] = (),
 ) -> type[Operation]:
     """Of a handler with a streaming reader of its own: `fields` are text parts with what they are for."""
     texts = {name: {"type": "string", "description": what} for name, what in fields.items()}
     photo = {"type": "string", "format": "binary", "description": "The one file; it comes after the text parts."}
-    schema = {"type": "object", "required": ["fileToUpload"], "properties": {**texts, "fileToUpload": photo}}
+    schema = {"type": "object", "required": [file], "properties": {**texts, file: photo}}
     document = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     return _operation(list(parameters), document, problems)
 

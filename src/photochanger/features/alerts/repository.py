@@ -35,6 +35,9 @@ class AlertRepository:
         row = (await self._session.execute(statement)).first()
         return (row[0], row[1]) if row else None
 
+    async def list_subjects(self, kind: str) -> list[str]:
+        return list(await self._session.scalars(select(Alert.subject).where(Alert.kind == kind)))
+
     def add_message(self, document: dict[str, Any], now: datetime) -> None:
         self._session.add(AlertMessage(document=document, next_try_at=now))
 

@@ -4,6 +4,7 @@ No photo waits for it: everything but the row of a raised alert happens in the m
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -40,13 +41,22 @@ class AlertService:
     """Without a webhook nothing is watched and nothing is kept."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, stats: StatsService, store: ObjectStore, webhook: Webhook | None
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        stats: StatsService,
+        store: ObjectStore,
+        webhook: Webhook | None,
+        budget_is_spent: Callable[[str], Awaitable[bool]],
     ) -> None:
+        """`budget_is_spent` asks for a slot."""
         self._database = database
         self._clock = clock
         self._stats = stats
         self._store = store
         self._webhook = webhook
+        self._budget_is_spent = budget_is_spent
 
     async def raise_alert(self, kind: Kind, subject: str, text: str, **detail: Any) -> None:
         """Tells it where it is not told yet. `text` is a sentence for a person; `detail` goes into the document."""
@@ -78,11 +88,12 @@ class AlertService:
         AlertRepository(session).add_message(document, now)
 
     async def watch(self) -> None:
-        """Looks at everything that can be looked at; a budget is told by who spends it."""
+        """Looks at everything that can be looked at. That a budget is used up is told by who meets it, first."""
         if self._webhook is None:
             return
         await self._watch_failures()
         await self._watch_store()
+        await self._watch_budgets()
 
     async def _watch_failures(self) -> None:
         photos, failed = await self._stats.count_failing(_SPAN)
@@ -103,6 +114,14 @@ class AlertService:
             await self.raise_alert("store", name, f"The photos' store cannot be used: {reason}.")
         else:
             await self.end_alert("store", name, "The photos' store works again.", unseen_for=_STORE_IS_BACK)
+
+    async def _watch_budgets(self) -> None:
+        """A new day or month has begun, or somebody raised it."""
+        async with self._database.read() as session:
+            slot_ids = await AlertRepository(session).list_subjects("budget")
+        for slot_id in slot_ids:
+            if not await self._budget_is_spent(slot_id):
+                await self.end_alert("budget", slot_id, "The slot may spend again.")
 
     async def deliver(self) -> None:
         """Sends what is due, the oldest first; behind one that is not taken the others wait."""

@@ -11,17 +11,22 @@ from litestar.response import Stream
 
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
+from photochanger.core.ids import parse_id
 from photochanger.features.audit.deps import actor_of, client_address
-from photochanger.features.ingest.answers import Answers, dialect_for
+from photochanger.features.ingest.answers import Answers, Reply, dialect_for
 from photochanger.features.ingest.measures import IngestMeasures
+from photochanger.features.ingest.rerun import RerunService
 from photochanger.features.ingest.schemas import ClientGone, Post
 from photochanger.features.ingest.service import IngestService
 from photochanger.features.ingest.templates import TemplateService
+from photochanger.features.ingest.trial import TrialService
+from photochanger.features.jobs.schemas import JobDocument
+from photochanger.features.jobs.service import full_document
 from photochanger.features.media.schemas import TemplateDocument
 from photochanger.features.slots.service import SlotService
 from photochanger.web.context import context_of
 from photochanger.web.hosts import Addresses
-from photochanger.web.openapi import documented_upload
+from photochanger.web.openapi import documented, documented_upload
 
 log = structlog.get_logger()
 
@@ -53,6 +58,18 @@ _FIELDS = {
     "password": "The slot's password; before the file",
     "album": "Photos with the same value form one ordered album",
     "ref": "The sender's own id of a photo or session, 4 to 64 of [A-Za-z0-9_-]",
+}
+_NOT_IN_A_TEST = {
+    *("idempotency-key-invalid", "idempotency-key-reused", "slot-credentials-invalid", "slot-disabled"),
+    *("rate-limited", "login-locked"),
+}
+_TEST_PROBLEMS = (
+    *("login-required", "forbidden", "malformed-json", "validation-failed"),
+    *(code for code in _PROBLEMS if code not in _NOT_IN_A_TEST),
+)
+_TEST_FIELDS = {
+    "slot": "JSON, as PUT of the slot takes it: what the test changes about the slot",
+    "style": "One of the slot's styles",
 }
 _PARAMETERS = [
     {"name": name, "in": place, "required": False, "schema": {"type": "string"}, "description": what}
@@ -108,11 +125,59 @@ class IngestApi(Controller):
             raise
         finally:
             measures.answered(slot_id, outcome, clock.monotonic() - context_of(request.scope).started)
-        # As a header: the framework's streams prefer the media type of the route, which only documents it.
-        headers = reply.headers | {"Content-Type": reply.media_type}
-        if isinstance(reply.body, bytes):
-            return Response(reply.body, status_code=reply.status, headers=headers, media_type=reply.media_type)
-        return Stream(reply.body, status_code=reply.status, headers=headers)
+        return _response(reply)
+
+
+class RerunApi(Controller):
+    path = "/api/jobs/{job_id:str}/rerun"
+    tags = ("jobs",)
+    opt = {"access": "admin"}  # noqa: RUF012 – the framework's way
+
+    @post(
+        operation_id="rerun_job",
+        summary="The photo that was sent once more, as its slot is now: a job of its own, which has just begun",
+        status_code=200,
+        operation_class=documented(problems=("login-required", "forbidden", "job-not-found", "source-gone")),
+    )
+    async def rerun(
+        self,
+        request: Request[Any, Any, Any],
+        job_id: FromPath[str],
+        reruns: NamedDependency[RerunService],
+        addresses: NamedDependency[Addresses],
+        clock: NamedDependency[Clock],
+    ) -> JobDocument:
+        job = await reruns.rerun(parse_id(job_id, missing="job-not-found"), actor_of(request))
+        return full_document(job, addresses.base_url(request.scope), clock.now())
+
+
+class TestRunApi(Controller):
+    path = "/api/slots/{slot_id:str}/test-run"
+    tags = ("slots",)
+    opt = {"access": "admin"}  # noqa: RUF012
+
+    @post(
+        operation_id="test_slot",
+        summary="Send one photo through a draft of the slot; nothing is saved, and nobody else sees it",
+        status_code=200,
+        request_max_body_size=None,
+        media_type="image/jpeg",
+        operation_class=documented_upload(fields=_TEST_FIELDS, file="photo", problems=_TEST_PROBLEMS),
+    )
+    async def test_run(
+        self,
+        request: Request[Any, Any, Any],
+        slot_id: FromPath[str],
+        trials: NamedDependency[TrialService],
+        answers: NamedDependency[Answers],
+        addresses: NamedDependency[Addresses],
+    ) -> Response[Any]:
+        try:
+            answer = await trials.run(_post(request, slot_id), actor_of(request))
+        except ClientGone:
+            raise Problem("malformed-upload", "The sender left before the end of the upload.") from None
+        dialect = dialect_for(request.headers.get("accept", ""), answer.slot.config.response_dialect)
+        return _response(await answers.write(answer, answer.slot, addresses.base_url(request.scope), dialect))
 
 
 class TemplatesApi(Controller):
@@ -136,6 +201,14 @@ class TemplatesApi(Controller):
             return await templates.add(request.headers.get("content-type"), _chunks(request), actor_of(request))
         except ClientGone:
             raise Problem("malformed-upload", "The sender left before the end of the upload.") from None
+
+
+def _response(reply: Reply) -> Response[Any]:
+    # As a header: the framework's streams prefer the media type of the route, which only documents it.
+    headers = reply.headers | {"Content-Type": reply.media_type}
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, status_code=reply.status, headers=headers, media_type=reply.media_type)
+    return Stream(reply.body, status_code=reply.status, headers=headers)
 
 
 def _post(request: Request[Any, Any, Any], slot_id: str) -> Post:

@@ -67,6 +67,8 @@ class Order(Struct, kw_only=True):
 
     job_id: UUID
     steps: list[Step]
+    only_local: bool
+    """Whether steps that may cost are passed over."""
     keep_shape: bool
     prepare: Prepare
     references: tuple[Reference, ...]
@@ -93,10 +95,7 @@ class ChainRunner:
         self._breakers = breakers
         self._clock = clock
 
-    def starts_local(self, steps: list[Step]) -> bool:
-        return self._is_local(steps[0])
-
-    def _is_local(self, step: Step) -> bool:
+    def is_local(self, step: Step) -> bool:
         driver = self._providers.find(step.provider)
         return driver is not None and driver.capabilities.is_local
 
@@ -127,9 +126,10 @@ class ChainRunner:
     def _plan(self, order: Order) -> Plan:
         return Plan(
             steps=[
-                PlannedStep(number, self._is_local(step), step.timeout_ms and step.timeout_ms / 1000)
+                PlannedStep(number, self.is_local(step), step.timeout_ms and step.timeout_ms / 1000)
                 for number, step in enumerate(order.steps)
                 if step.provider not in order.settings.providers_paused
+                and (not order.only_local or self.is_local(step))
             ],
             started=order.window.started,
             window=order.window.seconds,

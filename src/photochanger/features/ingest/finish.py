@@ -86,7 +86,8 @@ class Finish:
         for name, value in values.items():
             setattr(job, name, value)
         self._notices.publish(f"job:{job.id}")
-        if work.source.media.expires_at is not None and work.source.media.expires_at <= now:
+        source = work.source.media
+        if work.owns_source and source.expires_at is not None and source.expires_at <= now:
             self._retention.evict_soon(job.id)
         if ending.rendered is None:
             assert ending.problem is not None  # noqa: S101 – an ending is one or the other
@@ -162,7 +163,8 @@ class Finish:
                     await jobs_in(session).settle_attempt(attempt)
             if ending.kept:
                 await self._add_result(session, work, ending, job.id, values["expires_at"])
-            await media_in(session).set_expiry(source.media.id, self._source_expiry(work, values))
+            if work.owns_source:
+                await media_in(session).set_expiry(source.media.id, self._source_expiry(work, values))
             if values["status"] == "rejected":
                 await jobs_in(session).release_claims(job.id)
             actor = Actor(name=work.slot.slot_id, address=source.address)
@@ -193,6 +195,7 @@ class Finish:
             "failure_detail": problem.detail if problem else None,
             "cost_micros": sum(attempt.cost_micros or 0 for attempt in attempts),
             "late_until": ending.late_until,
+            "note": work.job.note,
             "result": None,
             "expires_at": work.job.expires_at,
         }

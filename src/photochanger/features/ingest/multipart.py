@@ -33,7 +33,11 @@ class UploadReader:
     What the chunks raise goes through. Reading stops at the final boundary: what a client sends behind it stays unread.
     """
 
-    def __init__(self, content_type: str | None, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(
+        self, content_type: str | None, chunks: AsyncIterator[bytes], *, part_bytes: int = limits.TEXT_PART_BYTES
+    ) -> None:
+        """`part_bytes`: how large each text part may be."""
+        self._part_bytes = part_bytes
         self.fields: dict[str, str] = {}
         self.late_fields: dict[str, str] = {}
         """Text parts that came behind the file, when it is already in the store."""
@@ -68,8 +72,9 @@ class UploadReader:
                 text = bytearray()
             elif event is not None:
                 self._text_bytes += len(event)
-                if len(text) + len(event) > limits.TEXT_PART_BYTES or self._text_bytes > limits.TEXT_TOTAL_BYTES:
-                    raise _malformed("Keep each text part within 8 KiB and all together within 64 KiB.")
+                if len(text) + len(event) > self._part_bytes or self._text_bytes > limits.TEXT_TOTAL_BYTES:
+                    each, together = self._part_bytes // limits.KIB, limits.TEXT_TOTAL_BYTES // limits.KIB
+                    raise _malformed(f"Keep each text part within {each} KiB and all together within {together} KiB.")
                 text += event
             else:
                 into[name] = _decode(text)

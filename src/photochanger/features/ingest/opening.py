@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from photochanger.adapters.db.session import Database, DatabaseUnavailable
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
+from photochanger.core.limits import MIB
+from photochanger.features.audit.schemas import Actor
+from photochanger.features.audit.service import record
 from photochanger.features.ingest.dedup import claim_or_join
 from photochanger.features.ingest.schemas import Post, Work
 from photochanger.features.jobs.models import Job
@@ -26,11 +29,8 @@ class Opening:
     async def open_or_join(self, work: Work) -> Job | None:
         """The earlier job of the same photo; None where `work`'s own is open. One transaction claims and opens."""
         job, source = work.job, work.source
-        job.source_sha256 = source.media.sha256
-        job.ref = source.ref
-        _note_style(job, source.style, work.slot)
-        source.media.job_id = job.id
-        source.media.expires_at = source_expiry(job, work.slot, work.settings)
+        _fill(work)
+        _own_source(work)
         try:
             async with self._database.write() as session:
                 earlier = await claim_or_join(
@@ -52,6 +52,25 @@ class Opening:
             await self._media.discard(source.media.object_key)
             raise
         return None
+
+    async def open_rerun(self, work: Work, actor: Actor) -> None:
+        """The source stays the first job's: it lives as long as it would have."""
+        _fill(work)
+        async with self._database.write() as session:
+            jobs_in(session).add(work.job)
+            detail = {"rerun_of": str(work.job.rerun_of)}
+            await record(session, self._clock, actor, "job.rerun", str(work.job.id), detail)
+
+    async def open_test(self, work: Work, actor: Actor) -> None:
+        """Claims nothing: nobody else's photo is answered with a test run's."""
+        work.job.is_test = True
+        _fill(work)
+        _own_source(work)
+        async with self._database.write() as session:
+            jobs_in(session).add(work.job)
+            await session.flush()
+            media_in(session).add([work.source.media])
+            await record(session, self._clock, actor, "slot.tested", work.job.slot_id, {"job_id": str(work.job.id)})
 
     async def record_refused(self, problem: Problem, post: Post, slot: ConfiguredSlot, settings: Settings) -> None:
         """A job `rejected` for an upload whose sender was right and whose bytes were not."""
@@ -78,6 +97,17 @@ class Opening:
         )
 
 
+def _fill(work: Work) -> None:
+    """What the source tells of its job."""
+    work.job.source_sha256, work.job.ref = work.source.media.sha256, work.source.ref
+    _note_style(work.job, work.source.style, work.slot)
+
+
+def _own_source(work: Work) -> None:
+    work.source.media.job_id = work.job.id
+    work.source.media.expires_at = source_expiry(work.job, work.slot, work.settings)
+
+
 def _note_style(job: Job, style: str | None, slot: ConfiguredSlot) -> None:
     if style is None:
         return
@@ -85,6 +115,14 @@ def _note_style(job: Job, style: str | None, slot: ConfiguredSlot) -> None:
         job.style = style
     else:
         job.note = f"The slot has no style {style!r}: its own chain was used."
+
+
+def window_seconds(slot: ConfiguredSlot, settings: Settings) -> int:
+    return slot.config.sync_response_seconds or settings.sync_response_seconds
+
+
+def upload_limit_bytes(slot: ConfiguredSlot, settings: Settings) -> int:
+    return (slot.config.upload_limit_mb or settings.upload_limit_mb) * MIB
 
 
 def result_life(slot: ConfiguredSlot, settings: Settings) -> timedelta:

@@ -11,10 +11,12 @@ from photochanger.adapters.coordination.places import NoPlace, Places
 from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
 from photochanger.adapters.providers.driver import BadAnswer, Picture, Reference
+from photochanger.adapters.storage.store import ObjectMissing
 from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
+from photochanger.features.ingest.budget import Budgets
 from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
 from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.plan import LOCAL_RESERVE
@@ -25,7 +27,7 @@ from photochanger.features.media.inputs import Inputs
 from photochanger.features.media.models import Media
 from photochanger.features.media.service import MediaService
 from photochanger.features.prices.service import PriceService
-from photochanger.features.slots.schemas import ConfiguredSlot
+from photochanger.features.slots.schemas import ConfiguredSlot, Step
 
 MAY_ANSWER_ORIGINAL = frozenset(
     {"slot-busy", "provider-busy", "provider-rejected", "provider-failed", "provider-timeout"}
@@ -33,6 +35,8 @@ MAY_ANSWER_ORIGINAL = frozenset(
 
 LATE_SECONDS = 300.0
 """How long a call may go on after the window closed."""
+FREE_STEP = Step(provider="darkroom", operation="black_and_white")
+"""For a chain without a local step whose budget is used up."""
 _END_TRIES = 20
 _END_PAUSE_SECONDS = 1.0
 
@@ -50,6 +54,7 @@ class JobRunner:
         inputs: Inputs,
         finish: Finish,
         prices: PriceService,
+        budgets: Budgets,
         clock: Clock,
     ) -> None:
         self._media = media
@@ -59,6 +64,7 @@ class JobRunner:
         self._inputs = inputs
         self._finish = finish
         self._prices = prices
+        self._budgets = budgets
         self._clock = clock
         self._running: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[Any]] = set()
@@ -183,11 +189,16 @@ class JobRunner:
         config, began = work.slot.config, work.window.elapsed()
         defaults = {variable.name: variable.default for variable in config.variables}
         try:
-            await photo.prepare(limits.LOCAL_PIXELS if self._chain.starts_local(work.chain) else limits.REMOTE_PIXELS)
+            steps, only_local = work.chain, not await self._budgets.may_spend(work)
+            if only_local and not any(map(self._chain.is_local, steps)):
+                steps = [*steps, FREE_STEP]
+            is_local = only_local or self._chain.is_local(steps[0])
+            await photo.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
             async with self._inputs.published() as publish:
                 order = Order(
                     job_id=work.job.id,
-                    steps=work.chain,
+                    steps=steps,
+                    only_local=only_local,
                     keep_shape=config.keep_shape,
                     prepare=photo.prepare,
                     references=await self._references(work.slot),
@@ -273,8 +284,11 @@ class _Photo:
 
     async def prepare(self, max_pixels: int) -> Prepared:
         if max_pixels not in self._prepared:
-            async with self._media.store.get(self._source.object_key) as chunks:
-                self._prepared[max_pixels] = await self._imaging.prepare(
-                    chunks, self._source.content_type, max_pixels=max_pixels
-                )
+            try:
+                async with self._media.store.get(self._source.object_key) as chunks:
+                    self._prepared[max_pixels] = await self._imaging.prepare(
+                        chunks, self._source.content_type, max_pixels=max_pixels
+                    )
+            except ObjectMissing:  # deleted while a rerun was about to read it
+                raise Problem("source-gone") from None
         return self._prepared[max_pixels]

@@ -12,7 +12,7 @@ from photochanger.features.jobs.models import Attempt, Job
 from photochanger.features.jobs.schemas import AttemptDocument, ResultDocument
 from photochanger.features.media.models import Media
 from photochanger.features.settings.schemas import Settings
-from photochanger.features.slots.schemas import ConfiguredSlot, Step
+from photochanger.features.slots.schemas import ConfiguredSlot, SlotConfig, Step
 
 
 class ClientGone(Exception):  # noqa: N818
@@ -75,8 +75,16 @@ class Work(Struct, kw_only=True):
 
     @property
     def may_be_late(self) -> bool:
-        wanted = self.slot.config.late_delivery
-        return self.slot.config.failure_policy == "original" if wanted is None else wanted
+        return may_be_late(self.slot.config)
+
+    @property
+    def owns_source(self) -> bool:
+        """A rerun works on the first job's."""
+        return self.source.media.job_id == self.job.id
+
+
+def may_be_late(config: SlotConfig) -> bool:
+    return config.failure_policy == "original" if config.late_delivery is None else config.late_delivery
 
 
 class Ending(Struct, kw_only=True):

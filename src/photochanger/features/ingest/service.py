@@ -7,15 +7,14 @@ from photochanger.adapters.coordination.notices import Notices
 from photochanger.adapters.coordination.rate import Rates
 from photochanger.adapters.coordination.tally import Tally
 from photochanger.adapters.db.session import DatabaseUnavailable
-from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.fields import read_fields, read_idempotency_key, read_password
 from photochanger.features.ingest.multipart import UploadReader
-from photochanger.features.ingest.opening import Opening
+from photochanger.features.ingest.opening import Opening, upload_limit_bytes, window_seconds
 from photochanger.features.ingest.run import JobRunner
 from photochanger.features.ingest.schemas import Answer, Ending, Post, Source, Timings, Work
-from photochanger.features.ingest.stream import IncomingPhoto, too_large
+from photochanger.features.ingest.stream import refuse_too_large, store_source
 from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Job
 from photochanger.features.jobs.service import JobService, has_result, is_running
@@ -25,8 +24,6 @@ from photochanger.features.settings.service import SettingsService
 from photochanger.features.slots.schemas import ConfiguredSlot
 from photochanger.features.slots.service import SlotService
 
-_HEADROOM_BYTES = limits.TEXT_TOTAL_BYTES + 256 * limits.KIB
-"""What a body may hold beside the file: text parts and the parts' headers."""
 _POLL_SECONDS = 1.0
 _REFUSED_BYTES = frozenset({"upload-too-large", "unsupported-image"})
 
@@ -63,8 +60,7 @@ class IngestService:
         if not slot.enabled:
             raise Problem("slot-disabled")
         settings = await self._settings.current()
-        seconds = slot.config.sync_response_seconds or settings.sync_response_seconds
-        window = Window(self._clock, started=post.started, seconds=seconds)
+        window = Window(self._clock, started=post.started, seconds=window_seconds(slot, settings))
         try:
             async with window.limit():
                 with self._receiving.counting(slot.slot_id):
@@ -87,16 +83,15 @@ class IngestService:
     async def _receive(self, post: Post, slot: ConfiguredSlot, settings: Settings) -> Source:
         """The photo, whole in the store. Not one byte of it gets there before the sender is known."""
         key = read_idempotency_key(post.idempotency_keys)
-        limit_bytes = (slot.config.upload_limit_mb or settings.upload_limit_mb) * limits.MIB
+        limit_bytes = upload_limit_bytes(slot, settings)
         reader = await self._admit(post, slot, settings, limit_bytes)
         names = [variable.name for variable in slot.config.variables]
         fields = read_fields(reader.fields, post.query, names)
-        most = post.content_length
         await self._count(settings)
         try:
-            photo = await IncomingPhoto.open(reader.file(), limit_bytes)
-            object_key = self._media.new_key("source", slot.slot_id, photo.media_type)
-            await self._media.store.put(object_key, photo.chunks(), content_type=photo.media_type, size_bytes=most)
+            media = await store_source(
+                self._media, reader.file(), slot.slot_id, limit_bytes=limit_bytes, most=post.content_length
+            )
         except Problem as problem:
             if problem.code in _REFUSED_BYTES:
                 await self._opening.record_refused(problem, post, slot, settings)
@@ -105,15 +100,8 @@ class IngestService:
             if reader.late_fields:
                 fields = read_fields(reader.fields | reader.late_fields, post.query, names)
         except Problem:
-            await self._media.discard(object_key)
+            await self._media.discard(media.object_key)
             raise
-        media = self._media.row(
-            "source",
-            object_key,
-            content_type=photo.media_type,
-            size_bytes=photo.size_bytes,
-            sha256=photo.sha256,
-        )
         return Source(
             media=media,
             address=post.address,
@@ -129,11 +117,12 @@ class IngestService:
         known = read_password(post.headers, post.query)
         if known is not None:
             await self._slots.authorise(slot, known, post.address)
-        if (post.content_length or 0) > limit_bytes + _HEADROOM_BYTES:
-            problem = too_large(limit_bytes)
+        try:
+            refuse_too_large(post.content_length, limit_bytes)
+        except Problem as problem:
             if known is not None:
                 await self._opening.record_refused(problem, post, slot, settings)
-            raise problem
+            raise
         reader = UploadReader(post.headers.get("content-type"), post.chunks)
         await reader.read_fields()
         if known is None:

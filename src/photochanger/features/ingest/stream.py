@@ -4,8 +4,13 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 
 from photochanger.adapters.imaging.sniff import HEAD_BYTES, sniff
+from photochanger.core import limits
 from photochanger.core.errors import Problem
-from photochanger.core.limits import MIB
+from photochanger.features.media.models import Media
+from photochanger.features.media.service import MediaService
+
+_HEADROOM_BYTES = limits.TEXT_TOTAL_BYTES + 256 * limits.KIB
+"""What a body may hold beside the file: text parts and the parts' headers."""
 
 
 class IncomingPhoto:
@@ -59,6 +64,24 @@ async def _limited(chunks: AsyncIterable[bytes], limit_bytes: int) -> AsyncItera
         yield chunk
 
 
+async def store_source(
+    media: MediaService, file: AsyncIterable[bytes], slot_id: str, *, limit_bytes: int, most: int | None
+) -> Media:
+    """Puts a sender's photo, whole, into the store: its row, which nobody has added yet. `most`: bytes at most."""
+    photo = await IncomingPhoto.open(file, limit_bytes)
+    object_key = media.new_key("source", slot_id, photo.media_type)
+    await media.store.put(object_key, photo.chunks(), content_type=photo.media_type, size_bytes=most)
+    return media.row(
+        "source", object_key, content_type=photo.media_type, size_bytes=photo.size_bytes, sha256=photo.sha256
+    )
+
+
+def refuse_too_large(content_length: int | None, limit_bytes: int) -> None:
+    """Before a byte of it is read, where the request says how long it is."""
+    if (content_length or 0) > limit_bytes + _HEADROOM_BYTES:
+        raise too_large(limit_bytes)
+
+
 def too_large(limit_bytes: int) -> Problem:
-    detail = f"Send a photo of at most {limit_bytes // MIB} MiB."
+    detail = f"Send a photo of at most {limit_bytes // limits.MIB} MiB."
     return Problem("upload-too-large", detail, limit_bytes=limit_bytes)

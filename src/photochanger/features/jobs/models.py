@@ -51,6 +51,12 @@ class Job(Base):
             sqlite_where=text("failure_code IS NOT NULL"),
             postgresql_where=text("failure_code IS NOT NULL"),
         ),
+        Index(  # with all that a budget asks for
+            "ix_jobs_spent",
+            *("slot_id", "received_at", "cost_micros"),
+            sqlite_where=text("cost_micros > 0"),
+            postgresql_where=text("cost_micros > 0"),
+        ),
         Index(
             "ix_jobs_ref",
             "slot_id",

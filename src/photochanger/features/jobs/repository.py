@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, delete, func, literal_column, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -144,6 +144,14 @@ class JobRepository:
         await self._session.execute(
             jobs.values(cost_micros=own.scalar_subquery()).execution_options(synchronize_session=False)
         )
+
+    async def sum_spent(self, slot_id: str, since: datetime) -> int:
+        """What its jobs received since then have cost: running ones, and unknown costs, count as 0."""
+        place = (Job.slot_id, Job.received_at)  # together: nobody else's jobs of that time are looked at
+        begins = tuple_(slot_id, since, types=[column.type for column in place])
+        costs = Job.cost_micros > literal_column("0")  # in words, as the index has it
+        paid = (Job.slot_id == slot_id, tuple_(*place) >= begins, costs)
+        return int(await self._session.scalar(select(func.sum(Job.cost_micros)).where(*paid)) or 0)
 
     async def list_attempts(self, job_id: UUID) -> list[Attempt]:
         found = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)

@@ -56,6 +56,9 @@ class JobDocument(Struct, frozen=True, kw_only=True):
     rerun_of: str | None
     ref: str | UnsetType = UNSET
     """This member and those below only for an administrator, or with the slot's password."""
+    style: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
+    """What an administrator should know of it."""
     hidden: bool | UnsetType = UNSET
     approved: bool | UnsetType = UNSET
     expires_at: datetime | UnsetType = UNSET

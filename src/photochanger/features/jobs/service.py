@@ -81,6 +81,11 @@ class JobService:
         jobs = jobs[:limit]
         return Page(jobs, self._cursors.encode(_LISTING, str(jobs[-1].id)) if more else None)
 
+    async def sum_spent(self, slot_id: str, since: datetime) -> int:
+        """What a slot's photos received since then have cost, as far as it is known; test runs cost, too."""
+        async with self._database.read() as session:
+            return await JobRepository(session).sum_spent(slot_id, since)
+
     async def recompute_costs(self, book: PriceBook, since: datetime, until: datetime) -> int:
         """Writes the ledger of calls that brought a picture anew, as `book` has it; of how many jobs.
 
@@ -178,6 +183,8 @@ def job_document(
     return msgspec.structs.replace(
         document,
         ref=job.ref or UNSET,
+        style=job.style or UNSET,
+        note=job.note or UNSET,
         hidden=job.hidden_at is not None,
         approved=job.approved_at is not None,
         expires_at=job.expires_at,

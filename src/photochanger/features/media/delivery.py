@@ -53,7 +53,7 @@ class Delivery:
 
         Whoever meets an expired result has its objects deleted.
         """
-        if job.outcome is None or job.hidden_at is not None or job.is_test:
+        if job.outcome is None or job.hidden_at is not None:
             raise Problem("result-not-found")
         if job.removed_at is not None:
             raise Problem("result-removed")

@@ -98,6 +98,14 @@ class MediaService:
         async with self._database.read() as session:
             return await MediaRepository(session).find_of_job(job_id, variant)
 
+    async def find_source(self, job_id: UUID) -> Media | None:
+        """The photo that was sent, as long as it lives."""
+        async with self._database.read() as session:
+            media = await MediaRepository(session).find_of_job(job_id, "")
+        if media is None or media.evicted_at is not None:
+            return None
+        return media if media.expires_at is None or media.expires_at > self._clock.now() else None
+
     async def disown(self, job_id: UUID) -> None:
         """The next time the same photo is sent it gets a job of its own."""
         async with self._database.write() as session:

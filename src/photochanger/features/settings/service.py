@@ -140,6 +140,12 @@ def day_of(settings: Settings, day: date) -> tuple[datetime, datetime]:
     return since.astimezone(UTC), until.astimezone(UTC)
 
 
+def date_of(settings: Settings, now: datetime) -> date:
+    """The day of statistics and budgets that `now` belongs to."""
+    day = now.astimezone(ZoneInfo(settings.time_zone)).date()
+    return day if day_of(settings, day)[0] <= now else day - timedelta(days=1)
+
+
 def _touched(saved: Mapping[str, Any], effective: Mapping[str, Any], members: Mapping[str, Any]) -> dict[str, Any]:
     changed = {name: value for name, value in members.items() if name in saved or value != effective[name]}
     return {**saved, **changed}

@@ -44,7 +44,7 @@ def password_of(header: str | None) -> str | None:
 
 def may_see_photo(
     access: GalleryAccess,
-    gallery: ConfiguredSlot,
+    gallery: ConfiguredSlot | None,
     photo_token: str,
     *,
     token: str | None,
@@ -52,10 +52,12 @@ def may_see_photo(
     pin_cookie: str | None,
 ) -> None:
     """A photo's own `?t=` always opens it; without it the gallery's access decides. Raises `result-not-found` or
-    `pin-required`.
+    `pin-required`. Without a `gallery`, as test runs are, nothing else does.
     """
     if token is not None and hmac.compare_digest(token.encode(), photo_token.encode()):
         return
+    if gallery is None:
+        raise Problem("result-not-found")
     try:
         access.check(gallery, link=link, pin_cookie=pin_cookie)
     except Problem as problem:

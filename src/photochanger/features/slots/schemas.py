@@ -129,6 +129,12 @@ class SlotInput(SlotConfig, frozen=True, kw_only=True):
     has_password: Any = None
 
 
+class DraftInput(SlotInput, frozen=True, kw_only=True):
+    """What a test run changes about the slot, for itself alone."""
+
+    version: Any = None
+
+
 class NewSlotInput(SlotInput, frozen=True, kw_only=True):
     """The body of POST. Without `slot_id` the next free one is taken."""
 

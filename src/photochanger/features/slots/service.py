@@ -21,7 +21,7 @@ from photochanger.features.settings.service import SettingsService
 from photochanger.features.slots.changes import Change, StepCheck, check_chains, read_change
 from photochanger.features.slots.models import Slot, SlotVersion
 from photochanger.features.slots.repository import SlotRepository
-from photochanger.features.slots.schemas import ConfiguredSlot, NewSlotInput, SlotConfig, SlotInput
+from photochanger.features.slots.schemas import ConfiguredSlot, DraftInput, NewSlotInput, SlotConfig, SlotInput
 
 WRONG_PER_MINUTE = 10
 
@@ -118,6 +118,14 @@ class SlotService:
                 await record(session, self._clock, actor, "slot.changed", slot_id, {"members": change.named})
                 return after
         return await self._refuse_stale(slot_id, actor)
+
+    async def draft(self, slot_id: str, raw: object, actor: Actor) -> ConfiguredSlot:
+        """The slot as it would be with what `raw` (DraftInput) names. Nothing is saved."""
+        before = await self.get(slot_id)
+        mistakes = Mistakes()
+        change = read_change(DraftInput, raw, mistakes)
+        after = await self._changed(before, change, actor, mistakes)
+        return msgspec.structs.replace(after, version=before.version)
 
     async def create(self, raw: object, actor: Actor) -> ConfiguredSlot:
         """Makes a slot of `raw` (NewSlotInput); `slot-limit-reached` beyond the setting `max_slots`."""
