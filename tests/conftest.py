@@ -16,6 +16,7 @@ from photochanger.adapters import passwords
 from photochanger.web.log import configure
 from tests.support.canary import leaks
 from tests.support.database import databases
+from tests.support.patience import be_patient
 from tests.support.postgres import running_cluster
 from tests.support.product import Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server, shared_session, stands
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = config.stash[_SERVERS] = ExitStack()
     stands.on_s3 = config.getoption("store") == "s3"
     aiobotocore.session.get_session = shared_session
+    be_patient()
     setattr(passwords, "PasswordHasher", cheap_hasher)  # noqa: B010 – for mypy it is a type
     given = getattr(config, "workerinput", None)
     if given is not None:

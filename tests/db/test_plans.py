@@ -78,7 +78,7 @@ FILL = (
     f"""INSERT INTO job_claims (slot_id, kind, value, job_id)
     SELECT 'slot-001', 'hash', 'v' || n, {TIMED} FROM generate_series(74000, 100000) n""",
     f"""INSERT INTO attempts (id, job_id, number, step, provider, started_at, outcome, cost_micros)
-    SELECT gen_random_uuid(), {TIMED}, 1, 0, 'gemini', {AT}, 'delivered', CASE WHEN n % 1000 > 0 THEN 1 END
+    SELECT {TIMED}, {TIMED}, 1, 0, 'gemini', {AT}, 'delivered', CASE WHEN n % 1000 > 0 THEN 1 END
     FROM generate_series(1, 100000) n""",
     """INSERT INTO stats_hours (hour, slot_id, delivered, failed, timeout, rejected, cost_micros, cost_unknown)
     SELECT date_trunc('hour', now()) - n / 15 * interval '1 h', 'slot-' || lpad((1 + n % 15)::text, 3, '0'),

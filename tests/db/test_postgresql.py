@@ -18,6 +18,7 @@ from photochanger.adapters.db.notices import PostgresNotices
 from photochanger.adapters.db.session import Database, DatabaseUnavailable
 from photochanger.assets import assets
 from tests.support.drivers import FakeDriver, Gate, step
+from tests.support.patience import be_as_the_product_is
 from tests.support.pictures import jpeg
 from tests.support.postgres import Cluster, running_cluster
 from tests.support.product import Product, SharedImaging, running_product
@@ -34,6 +35,11 @@ CI = 1.5
 def wanted(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("database") != "postgresql":
         pytest.skip("runs with --database postgresql")
+
+
+@pytest.fixture(autouse=True)
+def own_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_as_the_product_is(monkeypatch)
 
 
 @pytest.fixture(scope="module")

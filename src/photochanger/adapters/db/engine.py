@@ -18,7 +18,7 @@ POOL_WAIT_SECONDS = 15.0
 """Readers never wait for a lock: who waits for a connection waits for the processor, and is answered in its turn."""
 CONNECT_SECONDS = 2.0
 _GOODBYE_SECONDS = 0.1
-_SERVER_SETTINGS = {
+SERVER_SETTINGS = {
     "application_name": "photochanger",
     "statement_timeout": "2000",
     "lock_timeout": "2000",
@@ -61,7 +61,7 @@ def _postgresql(url: URL, pool_size: int) -> AsyncEngine:
         pool_pre_ping=True,  # a restarted database costs nobody an answer
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "server_settings": _SERVER_SETTINGS,
+            "server_settings": SERVER_SETTINGS,
             "connection_class": _Connection,
         },
     )

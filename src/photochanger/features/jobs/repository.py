@@ -133,7 +133,8 @@ class JobRepository:
 
     async def list_delivered(self, since: datetime, until: datetime, after: UUID, limit: int) -> list[Attempt]:
         """Calls begun in that time that brought a picture, in the order of their ids."""
-        found = select(Attempt).where(Attempt.started_at >= since, Attempt.started_at < until, Attempt.id > after)
+        found = select(Attempt).where(Attempt.started_at >= since, Attempt.started_at < until)
+        found = found.where(Attempt.id > max(after, first_id(since)), Attempt.id <= last_id(until))
         found = found.where(Attempt.outcome == "delivered").order_by(Attempt.id).limit(limit)
         return list(await self._session.scalars(found.with_for_update()))
 
