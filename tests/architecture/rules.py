@@ -54,6 +54,7 @@ EXTRA_FILES = {
             "measures",
             "plan",
             "prompts",
+            "late",
             "budget",
             "rerun",
             "trial",

@@ -182,6 +182,7 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         ],
         (JobRepository, "claim"): [lambda r: r.claim("slot-001", "hash", "v7", job_id=JOB, expires_at=None)],
         (JobRepository, "find_claim"): [lambda r: r.find_claim("slot-001", "hash", "v7")],
+        (JobRepository, "move_claims"): [lambda r: r.move_claims(JOB, timed(5))],
         (JobRepository, "release_claims"): [lambda r: r.release_claims(JOB)],
         (JobRepository, "delete_dead_claims"): [lambda r: r.delete_dead_claims(now, since=now - timedelta(minutes=15))],
         (JobRepository, "begin_attempt"): [],

@@ -133,10 +133,11 @@ async def test_a_job_whose_opening_was_not_confirmed_is_read_back_and_done(
     assert len(driver.calls) == 1
 
 
+@pytest.mark.parametrize("fault", ["refused", "commit failed"])
 async def test_a_result_that_could_not_be_written_down_is_not_acknowledged_and_not_lost(
-    studio: Product, driver: FakeDriver, break_finish: Callable[..., None]
+    studio: Product, driver: FakeDriver, break_finish: Callable[..., None], fault: Fault
 ) -> None:
-    break_finish("", "refused")
+    break_finish("", fault)
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
     job_id = answer.headers["x-job-id"]
@@ -146,6 +147,7 @@ async def test_a_result_that_could_not_be_written_down_is_not_acknowledged_and_n
     again = await studio.send(PHOTO)
     assert (again.status_code, again.headers["x-outcome"]) == (200, "duplicate")
     assert again.headers["x-job-id"] == job_id
+    assert (await studio.client.get(f"/public/results/{job_id}")).content == again.content
     assert len(driver.calls) == 1
 
 

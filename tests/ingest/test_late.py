@@ -13,6 +13,7 @@ from photochanger.features.jobs.models import Job
 from tests.ingest.test_ingest_window import PHOTO, send_late
 from tests.support.clock import FakeClock, RunningClock
 from tests.support.drivers import FakeDriver, Gate, hang, step
+from tests.support.faults import FaultyDatabase
 from tests.support.product import Product
 from tests.support.server import until
 
@@ -111,6 +112,59 @@ async def test_a_test_run_is_never_late(late: Product, driver: FakeDriver, monke
     assert (answer.status_code, answer.json()["code"]) == (504, "provider-timeout")
     job = await late.parts.jobs.get(parse_id(answer.headers["x-job-id"]))
     assert (job.status, job.late_until) == ("timeout", None)
+
+
+async def test_the_photo_sent_again_gets_the_late_one(late: Product, driver: FakeDriver) -> None:
+    await late.change_slot(failure_policy="original", late_delivery=None)
+    gate = Gate()
+    driver.script = [gate]
+    answer, _ = await send_late(late, left=3.5)
+    gate.open.set()
+    await ended(late, answer.headers["x-job-id"])
+    again = await late.send(PHOTO)
+    assert (again.status_code, again.headers["x-outcome"], len(driver.calls)) == (200, "duplicate", 1)
+    assert (await late.job(again.headers["x-job-id"]))["rerun_of"] == answer.headers["x-job-id"]
+    late.clock.advance(seconds=1)
+    counted = (await late.client.get("/api/stats/system", headers=late.admin)).json()
+    assert (counted["received"], counted["timeout"]) == (1, 1)
+
+
+@pytest.mark.parametrize("act", ["hide", "remove"])
+async def test_what_was_hidden_or_removed_meanwhile_does_not_come_back(
+    late: Product, driver: FakeDriver, act: str
+) -> None:
+    await late.change_slot(failure_policy="original", late_delivery=None)
+    gate = Gate()
+    driver.script = [gate]
+    answer, _ = await send_late(late, left=3.5)
+    path = f"/api/jobs/{answer.headers['x-job-id']}"
+    if act == "hide":
+        assert (await late.client.post(f"{path}/hide", headers=late.admin)).status_code == 200
+    else:
+        assert (await late.client.delete(f"{path}/result", headers=late.admin)).status_code == 204
+    gate.open.set()
+    await ended(late, answer.headers["x-job-id"])
+    assert await gallery(late) == []
+    assert len(await late.jobs()) == (2 if act == "hide" else 1)
+
+
+async def test_a_database_that_is_away_when_the_window_closes_costs_no_photo(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    driver.script = [gate]
+    faulty = FaultyDatabase(late.parts.database, "", "refused")
+    monkeypatch.setattr(late.parts.runner._finish, "_database", faulty)
+    answer, _ = await send_late(late, left=1.5)
+    assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+    gate.open.set()
+
+    async def is_there() -> bool:
+        return bool(await gallery(late))
+
+    await until(is_there, seconds=20)
+    assert (await late.job(answer.headers["x-job-id"]))["outcome"] == "late"
+    assert len(driver.calls) == 1
 
 
 async def test_after_the_window_the_same_retries_hold(late: Product, driver: FakeDriver) -> None:

@@ -36,11 +36,14 @@ async def _failing(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         raise StorageUnavailable("broken by the test")
 
 
-Fault = Literal["", "refused", "answer lost"]
+Fault = Literal["", "refused", "commit failed", "answer lost"]
 
 
 class FaultyDatabase(Database):
-    """Its writes take the next of `faults`; `answer lost` commits and says it failed."""
+    """Its writes take the next of `faults`.
+
+    `commit failed` has sent everything and keeps nothing; `answer lost` commits and says it failed.
+    """
 
     def __init__(self, inner: Database, *faults: Fault) -> None:
         super().__init__(inner.engine)
@@ -53,6 +56,9 @@ class FaultyDatabase(Database):
             raise DatabaseUnavailable("broken by the test", seconds_left=2.0)
         async with super().write(within=within) as session:
             yield session
+            if fault == "commit failed":
+                await session.flush()
+                raise DatabaseUnavailable("broken by the test", seconds_left=2.0)
         if fault:
             raise DatabaseUnavailable("broken by the test", seconds_left=2.0)
 

@@ -13,6 +13,7 @@ from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
 from photochanger.adapters.providers.driver import (
     BadAnswer,
     Driver,
+    NoImage,
     ProviderError,
     ProviderImage,
     RateLimited,
@@ -162,7 +163,9 @@ class ChainRunner:
         except ProviderError as failure:
             attempt.outcome, attempt.error = failure.outcome, str(failure)
             if attempt.cost_micros is None and failure.cost_micros is not None:
-                attempt.cost_micros = failure.cost_micros or _price(order, attempt, has_image=False)
+                attempt.cost_micros = failure.cost_micros
+                if isinstance(failure, NoImage | Rejected):  # an answer, which some vendors bill
+                    attempt.cost_micros = _price(order, attempt, has_image=False)
             if isinstance(failure, Unavailable | TimedOut):
                 breaker.failed(is_unreachable=isinstance(failure, Unreachable))
             else:

@@ -119,7 +119,7 @@ class Finish:
             if is_ours:
                 for attempt in attempts:
                     await jobs_in(session).settle_attempt(attempt)
-                if ending.kept:
+                if ending.kept and not await self._is_removed(session, job):
                     shown = await self._add_late_job(session, work, values) if is_own else job
                     await self._add_result(session, work, ending, shown.id, values["expires_at"])
                 actor = Actor(name=work.slot.slot_id, address=work.source.address)
@@ -134,13 +134,23 @@ class Finish:
         life = values["expires_at"] - now.replace(microsecond=0)
         late = new_job(work.slot, runner_id=job.runner_id, now=now, window=timedelta(), life=life)
         late.status, late.outcome, late.rerun_of = "done", "late", job.id
-        late.ref, late.style, late.note = job.ref, job.style, job.note
+        late.ref, late.style, late.note, late.source_sha256 = job.ref, job.style, job.note, job.source_sha256
+        late.hidden_at = job.hidden_at
         late.provider, late.result, late.approved_at = values["provider"], values["result"], values["approved_at"]
         late.finished_at, late.cost_micros = now, 0
         late.duration_ms = round((now - job.received_at).total_seconds() * 1000)
         jobs_in(session).add(late)
         await session.flush()
+        await jobs_in(session).move_claims(job.id, late.id)  # the photo sent again gets this one
         return late
+
+    async def _is_removed(self, session: AsyncSession, job: Job) -> bool:
+        """Somebody may have removed or hidden the original meanwhile, and means the photo."""
+        current = await jobs_in(session).find(job.id, lock=True)
+        if current is None or current.removed_at is not None:
+            return True
+        job.hidden_at = current.hidden_at
+        return False
 
     async def _add_result(
         self, session: AsyncSession, work: Work, ending: Ending, job_id: UUID, expires_at: datetime

@@ -19,6 +19,7 @@ from photochanger.core.ids import parse_id
 from photochanger.features.ingest.budget import Budgets
 from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
 from photochanger.features.ingest.finish import Finish
+from photochanger.features.ingest.late import END_PAUSE_SECONDS, END_TRIES, LATE_SECONDS, LatePhotos, Making
 from photochanger.features.ingest.plan import LOCAL_RESERVE
 from photochanger.features.ingest.prompts import fill
 from photochanger.features.ingest.schemas import Answer, Ending, Work
@@ -33,12 +34,10 @@ MAY_ANSWER_ORIGINAL = frozenset(
     {"slot-busy", "provider-busy", "provider-rejected", "provider-failed", "provider-timeout"}
 )
 
-LATE_SECONDS = 300.0
-"""How long a call may go on after the window closed."""
 FREE_STEP = Step(provider="darkroom", operation="black_and_white")
 """For a chain without a local step whose budget is used up."""
-_END_TRIES = 20
-_END_PAUSE_SECONDS = 1.0
+_CUT_SECONDS = 0.1
+"""For a call that is cut to end; what it cleans up after that, nobody waits for."""
 
 log = structlog.get_logger()
 
@@ -67,7 +66,7 @@ class JobRunner:
         self._budgets = budgets
         self._clock = clock
         self._running: set[asyncio.Task[Any]] = set()
-        self._late: set[asyncio.Task[Any]] = set()
+        self._late = LatePhotos(finish=finish, media=media, watch=self._watch)
 
     def start(self, work: Work) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self._run(work), name=f"job {work.job.id}")
@@ -79,10 +78,9 @@ class JobRunner:
         task.add_done_callback(self._ended)
 
     async def drain(self) -> None:
-        """Waits for every running job; each ends inside its window. Photos that are late anyway are given up."""
+        """Waits for every running job; each ends inside its window. Calls that are late anyway are cut."""
         while self._running:
-            while self._late:
-                self._late.pop().cancel()
+            self._late.hurry()
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -103,15 +101,15 @@ class JobRunner:
             answer = await self._finish.end(work, ending, attempts, within=within)
         except DatabaseUnavailable as unavailable:
             unavailable.headers["X-Job-Id"] = str(work.job.id)
-            if making is not None:
-                making.cancel()
-                ending.late_until = None
-            self.end_later(work, ending, attempts)
+            self.end_later(work, ending, attempts, making)
             raise
-        except Problem as problem:
-            self._go_on(work, making if problem is ending.problem else None, attempts)
+        except BaseException as problem:
+            if problem is ending.problem:
+                self._late.go_on(work, making, attempts)
+            else:
+                self._late.give_up(making)
             raise
-        self._go_on(work, making, attempts)
+        self._late.go_on(work, making, attempts)
         return answer
 
     async def _in_time(
@@ -125,7 +123,8 @@ class JobRunner:
         async with AsyncExitStack() as place:
             try:
                 wait = work.window.left() - LOCAL_RESERVE
-                name, places = f"slot:{work.slot.slot_id}", work.slot.config.max_concurrency
+                kind = "test" if work.job.is_test else "slot"  # a draft's number of places is not the slot's
+                name, places = f"{kind}:{work.slot.slot_id}", work.slot.config.max_concurrency
                 await place.enter_async_context(self._places.take(name, places=places, wait_seconds=wait))
             except NoPlace:
                 return None, Ending(problem=Problem("slot-busy", retry_after=5))
@@ -139,34 +138,33 @@ class JobRunner:
         if work.may_be_late:
             return making, late
         making.cancel()
-        await asyncio.wait({making})
-        return None, late if making.cancelled() else making.result()
+        await asyncio.wait({making}, timeout=_CUT_SECONDS)
+        if making.done() and not making.cancelled():
+            return None, making.result()
+        self._late.give_up(making)  # cleaning up in a store that hangs is nothing to wait for
+        return None, late
 
-    def _go_on(self, work: Work, making: asyncio.Task[Ending] | None, attempts: list[Attempt]) -> None:
-        if making is None:
-            return
-        task = asyncio.create_task(self._deliver_late(work, making, attempts), name=f"late photo of {work.job.id}")
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-        self._watch(task)
+    def end_later(self, work: Work, ending: Ending, attempts: list[Attempt], making: Making | None = None) -> None:
+        task = self._end_later(work, ending, attempts, making)
+        self._watch(asyncio.create_task(task, name=f"end of {work.job.id}"))
 
-    def end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
-        self._watch(asyncio.create_task(self._end_later(work, ending, attempts), name=f"end of {work.job.id}"))
-
-    async def _end_later(self, work: Work, ending: Ending, attempts: list[Attempt]) -> None:
+    async def _end_later(self, work: Work, ending: Ending, attempts: list[Attempt], making: Making | None) -> None:
         """A result that may have been paid for is not thrown away for a database that is gone for some seconds.
 
         The sender was told 503; the photo sent again joins this job. The sweep would close it a little later.
         """
-        for _ in range(_END_TRIES):
-            await asyncio.sleep(_END_PAUSE_SECONDS)
+        for _ in range(END_TRIES):
+            await asyncio.sleep(END_PAUSE_SECONDS)
             try:
                 await self._finish.end(work, ending, attempts)
             except DatabaseUnavailable:
                 continue
-            except Problem:  # how the job ended, for a sender who is not waiting any more
-                return
+            except Problem as problem:  # how the job ended, for a sender who is not waiting any more
+                if problem is not ending.problem:
+                    break
+            self._late.go_on(work, making, attempts)
             return
+        self._late.give_up(making)
 
     async def _make(self, work: Work, photo: "_Photo", attempts: list[Attempt]) -> Ending:
         """A stored result, or the problem that its sender is told."""
@@ -213,21 +211,6 @@ class JobRunner:
                 return await self._chain.run(order, attempts, self._finish.begin_attempt)
         finally:
             work.timings.provider = work.window.elapsed() - began
-
-    async def _deliver_late(self, work: Work, making: asyncio.Task[Ending], attempts: list[Attempt]) -> None:
-        """After the answer: the photo still enters the gallery, or it is known that none comes."""
-        try:
-            async with asyncio.timeout(LATE_SECONDS + LOCAL_RESERVE):
-                ending = await making
-        except (TimeoutError, asyncio.CancelledError):
-            ending = Ending(problem=Problem("provider-timeout"))
-        for _ in range(_END_TRIES):
-            try:
-                await self._finish.end_late(work, ending, attempts)
-            except DatabaseUnavailable:
-                await asyncio.sleep(_END_PAUSE_SECONDS)
-            else:
-                return
 
     async def _fall_back(self, work: Work, photo: "_Photo", ending: Ending) -> None:
         """Hands back the upright original where the slot's policy says so. Its own failure leaves the first problem."""

@@ -103,6 +103,9 @@ class JobRepository:
             .with_for_update()
         )
 
+    async def move_claims(self, job_id: UUID, to: UUID) -> None:
+        await self._session.execute(update(JobClaim).where(JobClaim.job_id == job_id).values(job_id=to))
+
     async def release_claims(self, job_id: UUID) -> None:
         own = select(JobClaim.value).where(JobClaim.job_id == job_id)
         in_order = own.order_by(JobClaim.kind.desc())  # as `claim_or_join` takes them

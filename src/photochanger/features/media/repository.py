@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import make_transient
 
 from photochanger.features.jobs.models import Job
 from photochanger.features.media.models import Media
@@ -17,7 +18,10 @@ class MediaRepository:
         self._session = session
 
     def add(self, rows: Iterable[Media]) -> None:
-        self._session.add_all(rows)
+        """Also those of a unit of work that failed after it had sent them: they are new again."""
+        for row in rows:
+            make_transient(row)
+            self._session.add(row)
 
     async def find(self, media_id: UUID) -> Media | None:
         return await self._session.get(Media, media_id)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, insert, select
+from sqlalchemy import ColumnElement, case, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from photochanger.adapters.db.statements import insert_for
@@ -142,6 +142,7 @@ def _ended(since: datetime, until: datetime, slot_id: str | None) -> list[Column
     ended = [
         *(Job.received_at >= since, Job.received_at < until),
         *(Job.status != "processing", Job.is_test.is_(False)),
+        or_(Job.status != "done", Job.outcome != "late"),  # a late photo's own job: its photo was counted when it came
     ]
     return ended if slot_id is None else [*ended, Job.slot_id == slot_id]
 
