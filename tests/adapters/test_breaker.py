@@ -94,4 +94,3 @@ def test_each_name_has_its_own(clock: FakeClock) -> None:
     fail(breakers.of("gemini:a"), is_unreachable=True)
     assert breakers.of("gemini:a").refuses()
     assert not breakers.of("gemini:b").refuses()
-    assert breakers.open_names() == ["gemini:a"]

@@ -49,7 +49,7 @@ def driver(shared: Shared) -> FakeDriver:
 async def product(shared: Shared, driver: FakeDriver) -> Product:
     """One for the tests of a module, each time as new; `slot-001` asks the darkroom."""
     await shared.snapshot.restore()
-    shared.product.parts.breakers.forget()
+    shared.product.parts.breakers._breakers.clear()
     return shared.product
 
 

@@ -21,10 +21,6 @@ class Breaker:
         self._opened: float | None = None
         self._probing: float | None = None
 
-    @property
-    def is_open(self) -> bool:
-        return self._opened is not None
-
     def refuses(self) -> bool:
         """Whether a call is not worth its time. After a while the first who asks may call, and has to tell."""
         now = self._clock.monotonic()
@@ -64,10 +60,3 @@ class Breakers:
 
     def of(self, name: str) -> Breaker:
         return self._breakers.setdefault(name, Breaker(self._clock))
-
-    def forget(self) -> None:
-        """What was known of everybody."""
-        self._breakers.clear()
-
-    def open_names(self) -> list[str]:
-        return sorted(name for name, breaker in self._breakers.items() if breaker.is_open)

@@ -1,6 +1,6 @@
 """What a job does next: a state and what just happened in, the next call out. Pure: no clock, no waiting, no provider.
 
-Shares, retries and their reasons: `docs/adr/0010-one-window-many-steps.md`.
+Shares, retries and their reasons: `docs/adr/0009-one-window-many-steps.md`.
 """
 
 from collections.abc import Callable, Sequence
