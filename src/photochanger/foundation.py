@@ -73,7 +73,7 @@ class Foundation:
         self.passwords = Passwords()
         self.verified = VerifiedPasswords(self.passwords, self.clock)
         self.rates = Rates(self.clock)
-        self.places = Places()
+        self.places = Places(self.rates)
         self.receiving = Tally()
         self.breakers = Breakers(self.clock)
         self.notices = notices_on(self.database)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from photochanger.adapters.coordination import places
 from photochanger.adapters.providers.driver import RateLimited, TimedOut, TransformRequest
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.schemas import Post
@@ -200,12 +201,12 @@ async def test_no_more_photos_than_places_are_worked_on_at_once(
     gate = Gate()
     driver.script = [gate] * 8
     sending = [asyncio.create_task(late.send(pictures.jpeg(48, 32, seed=seed))) for seed in range(8)]
-    places = members.get("max_concurrency", 4)
-    await until(lambda: late.parts.places.waiting("slot:slot-001") == 8 - places and len(driver.calls) == places)
+    most = members.get("max_concurrency", 4)
+    await until(lambda: late.parts.places.waiting("slot:slot-001") == 8 - most and len(driver.calls) == most)
     gate.open.set()
     answers = await asyncio.gather(*sending)
     assert [answer.status_code for answer in answers] == [200] * 8
-    assert driver.peak <= places
+    assert driver.peak <= most
 
 
 async def test_no_place_in_the_slot_in_time_is_slot_busy(late: Product, driver: FakeDriver) -> None:
@@ -252,6 +253,42 @@ async def test_without_a_place_at_its_provider_a_step_is_skipped(late: Product, 
     assert [attempt["outcome"] for attempt in attempts] == ["skipped", "delivered"]
     gate.open.set()
     await first
+
+
+async def test_photos_above_a_slots_rate_wait_for_it_in_turn(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_MINUTE_SECONDS", 1)
+    await late.change_slot(max_per_minute=2, max_concurrency=8)
+    began = time.monotonic()
+    answers = await asyncio.gather(*(late.send(pictures.jpeg(48, 32, seed=seed)) for seed in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert time.monotonic() - began >= 2 - 0.1  # two at once, two after a second, the last after another
+    assert len(driver.calls) == 5
+
+
+async def test_a_rate_that_leaves_no_time_is_told_at_once(late: Product) -> None:
+    await late.change_slot(max_per_minute=1)
+    assert (await late.send(PHOTO)).status_code == 200
+    began = time.monotonic()
+    answer = await late.send(FROM_A_CAMERA)
+    assert code_of(answer) == (429, "slot-busy")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert time.monotonic() - began < WINDOW / 2
+
+
+async def test_a_provider_above_its_rate_is_passed_over(late: Product, driver: FakeDriver) -> None:
+    await late.change_settings(provider_per_minute={"fake": 1})
+    await late.change_slot(chain=[step(), step("darkroom", "sepia")])
+    assert (await late.send(PHOTO)).status_code == 200
+    answer = await late.send(FROM_A_CAMERA)
+    assert (answer.status_code, answer.headers["x-outcome"]) == (200, "transformed")
+    attempts = (await late.job(answer.headers["x-job-id"]))["attempts"]
+    assert [(each["provider"], each["outcome"]) for each in attempts] == [
+        ("fake", "skipped"),
+        ("darkroom", "delivered"),
+    ]
+    assert len(driver.calls) == 1
 
 
 # The original, where the policy hands it back

@@ -1,6 +1,7 @@
 """A photo once more: a job of its own with the photo that was sent, as its slot is now."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import select, update
 
 from photochanger.adapters.providers.driver import Unavailable
 from photochanger.core.ids import parse_id
+from photochanger.features.galleries.models import AlbumItem
 from photochanger.features.jobs.models import Job, JobClaim
 from photochanger.features.media.models import Media
 from tests.support import pictures
@@ -35,6 +37,11 @@ async def rerun(product: Product, job_id: str) -> dict[str, Any]:
     answer = await ask(product, job_id)
     assert answer.status_code == 200, answer.text
     return await ended(product, answer.json()["job_id"])
+
+
+async def album_of(product: Product, job_id: str) -> list[UUID]:
+    async with product.parts.database.read() as session:
+        return list(await session.scalars(select(AlbumItem.album_id).where(AlbumItem.job_id == parse_id(job_id))))
 
 
 async def source(product: Product, job_id: str) -> Media | None:
@@ -93,6 +100,18 @@ async def test_nobody_is_handed_the_original_instead(studio: Product, driver: Fa
     driver.script = [Unavailable("down")]
     job = await rerun(studio, photo.job_id)
     assert (job["status"], job["outcome"], job["failure"]["code"]) == ("failed", None, "provider-failed")
+
+
+@pytest.mark.usefixtures("no_second_try")
+async def test_what_failed_joins_its_album_when_it_is_run_again(studio: Product, driver: FakeDriver) -> None:
+    photo = await send(studio, fields={"album": "Table 5"})
+    driver.script = [Unavailable("down")]
+    failed = await studio.send(pictures.jpeg(64, 48, seed=9), fields={"album": "Table 5"})
+    assert failed.status_code == 502
+    job = await rerun(studio, failed.headers["x-job-id"])
+    (album,) = await album_of(studio, photo.job_id)
+    shown = (await studio.client.get(f"/public/albums/{album}")).json()["items"]
+    assert {item["job_id"] for item in shown} == {photo.job_id, job["job_id"]}
 
 
 async def test_it_claims_nothing(product: Product) -> None:

@@ -61,6 +61,16 @@ async def test_openai_gets_images_mask_and_the_nearest_size(vendors):
     assert call["model"] == "model-1"
 
 
+async def test_those_who_speak_like_openai_may_give_a_link(vendors):
+    async with cloud_driver("openai", vendors) as cloud:
+        await vendors.play("openai", {"by_link": True, "format": "png"}, {"by_link": True, "do": "not_an_image"})
+        image = await cloud.transform()
+        assert image.media_type == "image/png"
+        with pytest.raises(kinds.BadAnswer) as failure:
+            await cloud.transform()
+    assert failure.value.cost_micros is None  # it was made
+
+
 async def test_openais_exhausted_account_is_no_matter_of_waiting(vendors):
     async with cloud_driver("openai", vendors) as cloud:
         await vendors.play("openai", {"do": "blocked", "reason": "insufficient_quota"})

@@ -50,7 +50,11 @@ async def test_before_anybody_saved_the_environment_and_the_defaults_hold(settin
 
 
 def service_defaults() -> Settings:
-    return Settings(sync_response_seconds=40, provider_concurrency={"darkroom": 2, "gemini": 20})
+    return Settings(
+        sync_response_seconds=40,
+        provider_concurrency={"darkroom": 2, "gemini": 20},
+        provider_per_minute={"darkroom": None, "gemini": None},
+    )
 
 
 async def test_what_is_saved_wins_over_the_environment(settings: SettingsService) -> None:
@@ -85,6 +89,10 @@ async def test_a_member_left_out_keeps_its_value(settings: SettingsService) -> N
     saved = await settings.save({"version": 2, "provider_concurrency": {"darkroom": 1}}, ANNA)
     assert saved.sync_response_seconds == 20
     assert saved.provider_concurrency == {"darkroom": 1, "gemini": 5}
+    saved = await settings.save({"version": 3, "provider_per_minute": {"gemini": 60}}, ANNA)
+    assert (saved.provider_per_minute, saved.provider_concurrency["gemini"]) == ({"darkroom": None, "gemini": 60}, 5)
+    saved = await settings.save({"version": 4, "provider_per_minute": {"gemini": None}}, ANNA)
+    assert saved.provider_per_minute == {"darkroom": None, "gemini": None}
 
 
 async def test_a_document_of_get_may_be_sent_back_whole(settings: SettingsService) -> None:
@@ -121,6 +129,7 @@ async def test_all_mistakes_are_reported_at_once_and_nothing_is_saved(
         time_zone="Mars/Olympus",
         providers_paused=["darkroom", "nobody"],
         provider_concurrency={"gemini": 0, "nobody": 1},
+        provider_per_minute={"gemini": 0},
         colour="red",
     )
     assert fields == {
@@ -130,6 +139,7 @@ async def test_all_mistakes_are_reported_at_once_and_nothing_is_saved(
         "providers_paused.1",
         "provider_concurrency.gemini",
         "provider_concurrency.nobody",
+        "provider_per_minute.gemini",
         "colour",
     }
     assert (await settings.document()).version == 1

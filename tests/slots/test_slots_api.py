@@ -68,7 +68,7 @@ async def test_a_slots_document_has_the_members_of_the_contract(product: Product
         "slot_id", "name", "enabled", "version", "updated_at", "updated_by", "has_password", "chain", "variables",
         "template_media", "styles", "keep_shape", "response_dialect", "failure_policy", "late_delivery",
         "sync_response_seconds", "result_ttl_hours", "source_ttl_hours", "upload_limit_mb", "max_concurrency",
-        "duplicate_window_seconds", "gallery", "budget",
+        "max_per_minute", "duplicate_window_seconds", "gallery", "budget",
     }  # fmt: skip
     assert set(slot["gallery"]) == {"access", "title", "page_size", "approve_first", "ends_at", "of", "since", "url"}
     assert set(slot["budget"]) == {"daily_micros", "monthly_micros", "action"}
@@ -141,6 +141,7 @@ async def test_every_wrong_member_is_told_at_once(shared_product):
         sync_response_seconds=9,
         result_ttl_hours=721,
         max_concurrency=0,
+        max_per_minute=0,
         upload_limit_mb=1.5,
         failure_policy="ignore",
         unheard_of=1,
@@ -150,8 +151,8 @@ async def test_every_wrong_member_is_told_at_once(shared_product):
     )  # fmt: skip
     assert fields(answer) == sorted([
         "name", "enabled", "password", "sync_response_seconds", "result_ttl_hours", "max_concurrency",
-        "upload_limit_mb", "failure_policy", "unheard_of", "gallery.access", "gallery.page_size", "gallery.pin",
-        "gallery.colour", "gallery.since", "budget.daily_micros", "budget.action", "variables.0.name",
+        "max_per_minute", "upload_limit_mb", "failure_policy", "unheard_of", "gallery.access", "gallery.page_size",
+        "gallery.pin", "gallery.colour", "gallery.since", "budget.daily_micros", "budget.action", "variables.0.name",
     ])  # fmt: skip
     assert "abc" not in answer.text
 

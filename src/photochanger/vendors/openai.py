@@ -19,9 +19,18 @@ class OpenAIVendor:
     def __init__(self, book: Book) -> None:
         self.actor = Actor()
         self._book = book
+        self._linked: dict[str, bytes] = {}
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/v1/images/edits", self._edit), web.get("/v1/models", self._models)]
+        return [
+            web.post("/v1/images/edits", self._edit),
+            web.get("/v1/models", self._models),
+            web.get("/openai-results/{number}", self._result),
+        ]
+
+    async def _result(self, request: web.Request) -> web.Response:
+        found = self._linked.get(request.match_info["number"])
+        return web.Response(status=404) if found is None else web.Response(body=found)
 
     async def _models(self, request: web.Request) -> web.StreamResponse:
         behaviour = self.actor.script.probe
@@ -55,16 +64,24 @@ class OpenAIVendor:
         if refused := _refused(request, behaviour):
             return refused
         try:
-            data = await _data(photos[0], behaviour, texts.get("size", "auto"))
+            picture = await _picture(photos[0], behaviour, texts.get("size", "auto"))
         except NoPhoto:
             entry.price_micros = 0
             return _error(400, "invalid_image_file", "The image cannot be read.")
         entry.is_handed_out = True
+        data = [] if picture is None else [self._handed(picture, behaviour, entry.number)]
         document = {"created": 0, "data": data, "usage": {"input_tokens": 420, "output_tokens": 1056}}
         response = await sent(request, behaviour, msgspec.json.encode(document), "application/json")
         if not response.prepared:
             response.headers["x-request-id"] = f"sim-{entry.number}"
         return response
+
+    def _handed(self, picture: bytes, behaviour: Behaviour, number: int) -> dict[str, str]:
+        if behaviour.by_link:
+            self._linked[str(number)] = picture
+            return {"url": f"/openai-results/{number}"}
+        coded = base64.b64encode(picture).decode()
+        return {"b64_json": coded[: len(coded) // 4 * 4 - 3] if behaviour.do == "truncated" else coded}
 
 
 async def _form(request: web.Request) -> tuple[list[tuple[str, bytes]], dict[str, str]]:
@@ -80,12 +97,10 @@ async def _form(request: web.Request) -> tuple[list[tuple[str, bytes]], dict[str
     return files, texts
 
 
-async def _data(photo: bytes, behaviour: Behaviour, size: str) -> list[dict[str, str]]:
+async def _picture(photo: bytes, behaviour: Behaviour, size: str) -> bytes | None:
     if behaviour.do in ("no_image", "text_only"):
-        return []
-    picture = await asyncio.to_thread(answer_picture, "openai", photo, behaviour, _shape(size))
-    coded = base64.b64encode(picture).decode()
-    return [{"b64_json": coded[: len(coded) // 4 * 4 - 3] if behaviour.do == "truncated" else coded}]
+        return None
+    return await asyncio.to_thread(answer_picture, "openai", photo, behaviour, _shape(size))
 
 
 def _keyless(request: web.Request) -> web.Response | None:

@@ -51,6 +51,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     shape: Annotated[str, Meta(pattern=r"^[1-9][0-9]?:[1-9][0-9]?$")] | None = None
     """Null: as it was asked for."""
+    by_link: bool = False
+    """OpenAI's: the picture lies behind a link, as some of those who speak like it do."""
     content_type: str | None = None
     """A wrong one; null: the right one."""
 

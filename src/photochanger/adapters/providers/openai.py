@@ -11,13 +11,14 @@ from photochanger.adapters.providers.driver import (
     BadConfiguration,
     Capabilities,
     NoImage,
+    Picture,
     ProviderError,
     ProviderImage,
     Rejected,
     TransformRequest,
 )
 from photochanger.adapters.providers.http import Answer, VendorHttp
-from photochanger.adapters.providers.pictures import nearest, picture_in
+from photochanger.adapters.providers.pictures import download, joined, nearest, picture_in
 from photochanger.adapters.providers.vendor import OK, PROBE_SECONDS, Vendor, member, refusal, text_at
 
 BASE_URL = "https://api.openai.com/v1"
@@ -28,6 +29,7 @@ _REFUSED = {"moderation_blocked", "content_policy_violation"}
 _NO_CREDIT = "insufficient_quota"
 """Comes as 429, but no wait mends it."""
 _BAD_REQUEST = 400
+_LINK_EVERY_SECONDS = 1.0
 
 
 class OpenAIEdit(Struct, frozen=True, kw_only=True):
@@ -60,11 +62,7 @@ class OpenAI:
         form = _form(request, cast("OpenAIEdit", request.settings), model)
         answer = await self._ask("POST", "images/edits", request.deadline, form, request.prompt)
         document = answer.document()
-        images = member(document, "data")
-        coded = member(images[0], "b64_json") if isinstance(images, list) and images else None
-        if coded is None:
-            raise NoImage("an answer without an image")
-        picture = picture_in(coded)
+        picture = await self._picture(document, request.deadline)
         return ProviderImage(
             data=picture.data,
             media_type=picture.media_type,
@@ -72,6 +70,25 @@ class OpenAI:
             vendor_request_id=answer.headers.get("x-request-id"),
             usage=member(document, "usage"),
         )
+
+    async def _picture(self, document: dict[str, Any], deadline: float) -> Picture:
+        """Within the answer, or behind the link that some of those who speak like OpenAI give instead."""
+        images = member(document, "data")
+        first = images[0] if isinstance(images, list) and images else None
+        coded, link = member(first, "b64_json"), text_at(first, "url")
+        if coded is not None:
+            return picture_in(coded)
+        if not link:
+            raise NoImage("an answer without an image")
+        address = joined(self._vendor.base, link)
+        async with self._http.until(deadline):
+            try:
+                return await download(
+                    self._http, address, own_hosts=self._vendor.hosts, deadline=deadline, every=_LINK_EVERY_SECONDS
+                )
+            except ProviderError as failure:
+                failure.cost_micros = None  # it was made
+                raise
 
     async def probe(self) -> None:
         await self._ask("GET", "models", self._http.after(PROBE_SECONDS))

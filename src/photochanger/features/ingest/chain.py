@@ -157,8 +157,8 @@ class ChainRunner:
         breaker = self._breaker(step)
         try:
             delivered = await self._called(order, step, state.ends, attempt, begun)
-        except NoPlace:
-            attempt.outcome, attempt.error = "skipped", "no place came free in time"
+        except NoPlace as failure:
+            attempt.outcome, attempt.error = "skipped", str(failure)
             raise
         except ProviderError as failure:
             attempt.outcome, attempt.error = failure.outcome, str(failure)
@@ -185,9 +185,13 @@ class ChainRunner:
         driver = self._providers.get(step.provider)
         is_local = driver.capabilities.is_local
         seconds = min(ends - self._clock.monotonic(), order.window.left())
-        places = order.settings.provider_concurrency.get(step.provider, 1)
-        wait_seconds = max(seconds - LOCAL_RESERVE, seconds / 2)  # a place that leaves no time for the call is none
-        async with self._places.take(f"provider:{step.provider}", places=places, wait_seconds=wait_seconds):
+        place = self._places.take(
+            f"provider:{step.provider}",
+            places=order.settings.provider_concurrency.get(step.provider, 1),
+            per_minute=order.settings.provider_per_minute.get(step.provider),
+            wait_seconds=max(seconds - LOCAL_RESERVE, seconds / 2),  # one that leaves no time for the call is none
+        )
+        async with place:
             prepared = await order.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
             attempt.cost_micros = 0 if is_local else None  # from here on it may be billed
             await begun(attempt)
@@ -263,9 +267,7 @@ def _problem_for(failures: list[ProviderError | NoPlace]) -> Problem:
     last = failures[-1] if failures else None
     if failures and all(isinstance(failure, Rejected) for failure in failures):
         return Problem("provider-rejected")
-    if isinstance(last, NoPlace):
-        return Problem("provider-busy", retry_after=5)
-    if isinstance(last, RateLimited):
+    if isinstance(last, NoPlace | RateLimited):
         return Problem("provider-busy", retry_after=last.retry_after or 5)
     if isinstance(last, _CutShort):
         return Problem("provider-timeout")

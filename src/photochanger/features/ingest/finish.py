@@ -134,7 +134,8 @@ class Finish:
         life = values["expires_at"] - now.replace(microsecond=0)
         late = new_job(work.slot, runner_id=job.runner_id, now=now, window=timedelta(), life=life)
         late.status, late.outcome, late.rerun_of = "done", "late", job.id
-        late.ref, late.style, late.note, late.source_sha256 = job.ref, job.style, job.note, job.source_sha256
+        late.ref, late.album, late.style, late.note = job.ref, job.album, job.style, job.note
+        late.source_sha256 = job.source_sha256
         late.hidden_at = job.hidden_at
         late.provider, late.result, late.approved_at = values["provider"], values["result"], values["approved_at"]
         late.finished_at, late.cost_micros = now, 0
@@ -158,8 +159,8 @@ class Finish:
         for media in ending.kept:
             media.job_id, media.expires_at = job_id, expires_at
         media_in(session).add(ending.kept)
-        if work.source.album is not None:
-            await append_to_album(session, self._clock, work.slot.slot_id, work.source.album, job_id)
+        if work.job.album is not None:
+            await append_to_album(session, self._clock, work.slot.slot_id, work.job.album, job_id)
 
     async def _write(
         self, work: Work, ending: Ending, attempts: list[Attempt], values: dict[str, Any], within: float | None

@@ -99,7 +99,8 @@ class Opening:
 
 def _fill(work: Work) -> None:
     """What the source tells of its job."""
-    work.job.source_sha256, work.job.ref = work.source.media.sha256, work.source.ref
+    job, source = work.job, work.source
+    job.source_sha256, job.ref, job.album = source.media.sha256, source.ref, source.album
     _note_style(work.job, work.source.style, work.slot)
 
 

@@ -50,7 +50,14 @@ class RerunService:
         window = Window(self._clock, started=self._clock.monotonic(), seconds=window_seconds(slot, settings))
         job = self._opening.new_job(slot, settings, window.seconds)
         job.rerun_of = earlier.id
-        source = Source(media=media, address=actor.address, key=None, album=None, ref=earlier.ref, style=earlier.style)
+        source = Source(
+            media=media,
+            address=actor.address,
+            key=None,
+            album=earlier.album,
+            ref=earlier.ref,
+            style=earlier.style,
+        )
         work = Work(job=job, slot=slot, settings=settings, source=source, window=window, timings=Timings())
         await self._opening.open_rerun(work, actor)
         self._runner.start(work)

@@ -1,7 +1,7 @@
 """Runs one job from its open row to its end: place, chain, result, one transaction. Goes on when the sender leaves."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -122,12 +122,9 @@ class JobRunner:
         waited_from = work.window.elapsed()
         async with AsyncExitStack() as place:
             try:
-                wait = work.window.left() - LOCAL_RESERVE
-                kind = "test" if work.job.is_test else "slot"  # a draft's number of places is not the slot's
-                name, places = f"{kind}:{work.slot.slot_id}", work.slot.config.max_concurrency
-                await place.enter_async_context(self._places.take(name, places=places, wait_seconds=wait))
-            except NoPlace:
-                return None, Ending(problem=Problem("slot-busy", retry_after=5))
+                await place.enter_async_context(self._place(work))
+            except NoPlace as full:
+                return None, Ending(problem=Problem("slot-busy", retry_after=full.retry_after))
             work.timings.wait = work.window.elapsed() - waited_from
             making = asyncio.create_task(self._make(work, photo, attempts), name=f"photo of {work.job.id}")
             keeps_reserve = work.may_be_late and work.slot.config.failure_policy == "original"
@@ -143,6 +140,15 @@ class JobRunner:
             return None, making.result()
         self._late.give_up(making)  # cleaning up in a store that hangs is nothing to wait for
         return None, late
+
+    def _place(self, work: Work) -> AbstractAsyncContextManager[None]:
+        kind = "test" if work.job.is_test else "slot"  # a draft's number of places is not the slot's
+        return self._places.take(
+            f"{kind}:{work.slot.slot_id}",
+            places=work.slot.config.max_concurrency,
+            per_minute=work.slot.config.max_per_minute,
+            wait_seconds=work.window.left() - LOCAL_RESERVE,
+        )
 
     def end_later(self, work: Work, ending: Ending, attempts: list[Attempt], making: Making | None = None) -> None:
         task = self._end_later(work, ending, attempts, making)

@@ -72,6 +72,8 @@ class Job(Base):
     runner_id: Mapped[str]
     rerun_of: Mapped[UUID | None]
     ref: Mapped[str | None]
+    album: Mapped[str | None]
+    """The key it was sent with: a rerun's result joins the same album."""
     style: Mapped[str | None]
     """The slot's style that it ran with; null: the slot's own chain."""
     note: Mapped[str | None]

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Concurrency = Annotated[int, Meta(ge=1, le=100)]
-REMOTE_CONCURRENCY = 20
-"""Calls at once to a provider for which nobody said otherwise."""
+PerMinute = Annotated[int, Meta(ge=1, le=6000)] | None
+PER_PROVIDER = {"provider_concurrency": (Concurrency, 20), "provider_per_minute": (PerMinute, None)}
+"""Settings with one member for each known provider: its type, and what holds where nobody said otherwise."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -20,7 +21,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     ingest_rps: Annotated[float, Meta(ge=0.1, le=1000)] = 20.0
     ingest_burst: Annotated[int, Meta(ge=1, le=10_000)] = 100
     provider_concurrency: dict[str, Concurrency] = {}
-    """One member for each known provider."""
+    """Calls at once; one member for each known provider."""
+    provider_per_minute: dict[str, PerMinute] = {}
+    """Calls that may begin in any 60 seconds; those above wait inside their window. Null: no limit."""
     providers_paused: list[str] = []
     cleanup_enabled: bool = True
     cleanup_interval_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15

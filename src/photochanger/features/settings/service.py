@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import UNSET
 
 from photochanger.adapters.db.session import Database
 from photochanger.core.clock import Clock
@@ -16,7 +15,7 @@ from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
 from photochanger.features.settings.models import SavedSettings
 from photochanger.features.settings.repository import SettingsRepository
-from photochanger.features.settings.schemas import REMOTE_CONCURRENCY, Concurrency, Settings, SettingsDocument
+from photochanger.features.settings.schemas import PER_PROVIDER, Settings, SettingsDocument
 
 _FIRST_VERSION = 1
 
@@ -28,11 +27,16 @@ class SettingsService:
         self._database = database
         self._clock = clock
         self._providers = tuple(provider_names)
-        places = dict.fromkeys(self._providers, REMOTE_CONCURRENCY) | self._known(defaults.provider_concurrency)
-        self._defaults = msgspec.structs.replace(defaults, provider_concurrency=places)
-        self._concurrency_kind = msgspec.defstruct(
-            "ProviderConcurrency", [(name, Concurrency, REMOTE_CONCURRENCY) for name in self._providers]
-        )
+        given = msgspec.structs.asdict(defaults)
+        values = {
+            setting: dict.fromkeys(self._providers, default) | self._known(given[setting])
+            for setting, (_, default) in PER_PROVIDER.items()
+        }
+        self._defaults = msgspec.structs.replace(defaults, **values)
+        self._kinds = {
+            setting: msgspec.defstruct(setting, [(name, kind, default) for name in self._providers])
+            for setting, (kind, default) in PER_PROVIDER.items()
+        }
 
     async def current(self) -> Settings:
         async with self._database.read() as session:
@@ -92,14 +96,13 @@ class SettingsService:
 
     def _checked(self, raw: object, mistakes: Mistakes) -> dict[str, Any]:
         """The right members of `raw`; every mistake, also of each provider, is in `mistakes`."""
-        places: object = UNSET
+        per_provider = {}
         if isinstance(raw, Mapping):
-            raw = dict(raw)
-            places = raw.pop("provider_concurrency", UNSET)
+            per_provider = {name: raw[name] for name in PER_PROVIDER if name in raw}
+            raw = {name: value for name, value in raw.items() if name not in PER_PROVIDER}
         members = read_members(SettingsDocument, raw, mistakes)
-        if places is not UNSET:
-            at = "provider_concurrency"
-            members[at] = read_members(self._concurrency_kind, places, mistakes, at=at)
+        for setting, values in per_provider.items():
+            members[setting] = read_members(self._kinds[setting], values, mistakes, at=setting)
         if "time_zone" in members and not _is_zone(members["time_zone"]):
             mistakes.add("time_zone", "must be an IANA time zone like Europe/Berlin")
         for index, name in enumerate(members.get("providers_paused", [])):
@@ -109,28 +112,28 @@ class SettingsService:
 
     def _to_save(self, saved: Mapping[str, Any], effective: Settings, members: dict[str, Any]) -> dict[str, Any]:
         """What nobody touched stays unsaved, so that it goes on following the environment."""
-        places = _touched(
-            saved.get("provider_concurrency", {}),
-            effective.provider_concurrency,
-            members.get("provider_concurrency", {}),
-        )
-        others = {name: value for name, value in members.items() if name != "provider_concurrency"}
-        touched = _touched(saved, msgspec.structs.asdict(effective), others)
-        return touched | ({"provider_concurrency": places} if places else {})
+        now = msgspec.structs.asdict(effective)
+        inner = {
+            setting: _touched(saved.get(setting, {}), now[setting], members.get(setting, {}))
+            for setting in PER_PROVIDER
+        }
+        others = {name: value for name, value in members.items() if name not in PER_PROVIDER}
+        return _touched(saved, now, others) | {setting: values for setting, values in inner.items() if values}
 
     def _effective(self, saved: SavedSettings | None) -> Settings:
         return self._with_saved(saved.value if saved else {})
 
     def _with_saved(self, saved: Mapping[str, Any]) -> Settings:
         """A provider that was saved and is gone since is left out."""
-        values = msgspec.structs.asdict(self._defaults) | dict(saved)
-        places = self._defaults.provider_concurrency | self._known(saved.get("provider_concurrency", {}))
-        values["provider_concurrency"] = places
+        defaults = msgspec.structs.asdict(self._defaults)
+        values = defaults | dict(saved)
+        for setting in PER_PROVIDER:
+            values[setting] = defaults[setting] | self._known(saved.get(setting, {}))
         values["providers_paused"] = [name for name in values["providers_paused"] if name in self._providers]
         return Settings(**values)
 
-    def _known(self, places: Mapping[str, int]) -> dict[str, int]:
-        return {name: count for name, count in places.items() if name in self._providers}
+    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name in self._providers}
 
 
 def day_of(settings: Settings, day: date) -> tuple[datetime, datetime]:

@@ -77,6 +77,8 @@ class SlotConfig(Struct, frozen=True, kw_only=True):
     source_ttl_hours: Annotated[int, Meta(ge=0, le=720)] | None = None
     upload_limit_mb: Annotated[int, Meta(ge=1, le=2048)] | None = None
     max_concurrency: Annotated[int, Meta(ge=1, le=100)] = 4
+    max_per_minute: Annotated[int, Meta(ge=1, le=6000)] | None = None
+    """Photos that may begin in any 60 seconds; those above wait inside their window. Null: no limit."""
     duplicate_window_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] | None = None
     gallery: Gallery = field(default_factory=Gallery)
     budget: Budget = field(default_factory=Budget)
