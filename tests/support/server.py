@@ -12,20 +12,16 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
+
+from tests.support.commands import Ended, run_command
 
 COMMAND = Path(sys.executable).with_name("photochanger")
 _SECONDS = 60
 _BYTECODE = Path(tempfile.gettempdir()) / f"photochanger-bytecode-{os.getuid()}"
 """Compiled once for all starts, and not into the checkout."""
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 class Server:
@@ -100,7 +96,14 @@ class Server:
 
     async def run(self, *arguments: str | Path, stdin: bytes = b"", **environ: str) -> Ended:
         """`photochanger …` beside the server."""
-        return await self.execute(COMMAND, *arguments, stdin=stdin, **environ)
+        return await asyncio.to_thread(
+            run_command,
+            [str(argument) for argument in arguments],
+            folder=self.folder,
+            environ=self.environ | environ,
+            stdin=stdin,
+            seconds=_SECONDS,
+        )
 
     async def execute(self, *command: str | Path, stdin: bytes = b"", **environ: str) -> Ended:
         ended = await asyncio.to_thread(

@@ -50,8 +50,12 @@ class Wire:
         return Answer(int(status.split(" ")[1]), headers, body)
 
     async def is_closed_by_server(self) -> bool:
+        """Also by RST, which is what it takes while bytes of ours lie unread."""
         async with asyncio.timeout(_SECONDS):
-            return await self._reader.read(1) == b""
+            try:
+                return await self._reader.read(1) == b""
+            except ConnectionResetError:
+                return True
 
     def reset(self) -> None:
         """Goes away without a word, as a booth does whose power is cut: RST instead of FIN."""
