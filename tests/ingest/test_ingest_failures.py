@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,9 +13,11 @@ from photochanger.adapters.providers.driver import (
     BadConfiguration,
     NoImage,
     ProviderError,
+    ProviderImage,
     RateLimited,
     Rejected,
     TimedOut,
+    TransformRequest,
     Unavailable,
 )
 from tests.support import pictures
@@ -65,6 +68,30 @@ async def test_what_a_bad_answer_cost_is_kept(studio: Product, driver: FakeDrive
     driver.script = [b"no image at all"]
     job = await studio.job((await studio.send(PHOTO)).headers["x-job-id"])
     assert job["cost_micros"] == 1000
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"usage": {"note": "a\0b"}},
+        {"usage": ["no object"]},
+        {"usage": {"input_tokens": 10**30}},
+        {"vendor_request_id": "a\0\udcffb"},
+    ],
+    ids=str,
+)
+async def test_no_photo_is_lost_for_what_its_vendor_says_beside_it(
+    studio: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    async def transform(request: TransformRequest) -> ProviderImage:
+        return ProviderImage(data=request.photo.data, media_type="image/jpeg", **told)
+
+    monkeypatch.setattr(driver, "transform", transform)
+    price = {"provider": "fake", "unit": "1k_input_tokens", "micros": 1000, "valid_from": "2026-01-01T00:00:00Z"}
+    assert (await studio.client.put("/api/prices", json=price, headers=studio.admin)).status_code == 200
+    answer = await studio.send(PHOTO)
+    assert (answer.status_code, answer.headers.get("x-outcome")) == (200, "transformed")
+    assert (await studio.job(answer.headers["x-job-id"]))["status"] == "done"
 
 
 async def test_what_a_failed_call_cost_is_unknown(studio: Product, driver: FakeDriver) -> None:
