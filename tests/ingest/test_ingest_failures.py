@@ -20,6 +20,7 @@ from photochanger.adapters.providers.driver import (
     TransformRequest,
     Unavailable,
 )
+from photochanger.core.ids import parse_id
 from tests.support import pictures
 from tests.support.drivers import Behaviour, FakeDriver, step
 from tests.support.imaging import difference, has_metadata, is_upright, opened
@@ -75,10 +76,11 @@ async def test_what_a_bad_answer_cost_is_kept(studio: Product, driver: FakeDrive
     [
         {"usage": {"note": "a\0b"}},
         {"usage": ["no object"]},
+        {"usage": {"note": "x" * 100_000}},
         {"usage": {"input_tokens": 10**30}},
         {"vendor_request_id": "a\0\udcffb"},
     ],
-    ids=str,
+    ids=["NUL", "no object", "long", "number", "id"],
 )
 async def test_no_photo_is_lost_for_what_its_vendor_says_beside_it(
     studio: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
@@ -91,7 +93,8 @@ async def test_no_photo_is_lost_for_what_its_vendor_says_beside_it(
     assert (await studio.client.put("/api/prices", json=price, headers=studio.admin)).status_code == 200
     answer = await studio.send(PHOTO)
     assert (answer.status_code, answer.headers.get("x-outcome")) == (200, "transformed")
-    assert (await studio.job(answer.headers["x-job-id"]))["status"] == "done"
+    (attempt,) = await studio.parts.jobs.list_attempts(parse_id(answer.headers["x-job-id"]))
+    assert attempt.usage is None
 
 
 async def test_what_a_failed_call_cost_is_unknown(studio: Product, driver: FakeDriver) -> None:

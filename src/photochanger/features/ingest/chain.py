@@ -54,6 +54,7 @@ Prepare = Callable[[int], Awaitable[Prepared]]
 Begun = Callable[[Attempt], Awaitable[None]]
 """Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
 
+_USAGE_BYTES = 64 * limits.KIB
 
 log = structlog.get_logger()
 
@@ -264,7 +265,8 @@ def _note(order: Order, attempt: Attempt, image: ProviderImage) -> None:
 def _kept(usage: object) -> dict[str, Any] | None:
     """What a vendor says of its work, where it is an object that a database can keep: no photo is lost for it."""
     try:
-        kept = parse_json(msgspec.json.encode(usage))
+        said = msgspec.json.encode(usage)
+        kept = parse_json(said) if len(said) <= _USAGE_BYTES else None
     except (Problem, UnicodeError):
         return None
     return kept if isinstance(kept, dict) else None
