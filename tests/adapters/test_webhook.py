@@ -22,13 +22,6 @@ async def test_a_private_address_is_refused_unless_its_host_is_allowed(host):
         assert receiver.posts == [{"a": 1}]
 
 
-@pytest.mark.parametrize("host", ["127.1", "2130706433"])
-async def test_a_number_that_is_no_address_as_people_write_it_leads_nowhere(host):
-    async with receiving() as receiver:
-        assert await Webhook(receiver.url.replace("localhost", host)).post({"a": 1}) == PRIVATE
-        assert receiver.posts == []
-
-
 @pytest.mark.parametrize(
     "host", ["10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1"]
 )

@@ -62,14 +62,11 @@ class Reach:
 
 
 def is_private(host: str) -> bool:
-    """Whether `host` is an address that is not of the public internet; False for a name.
-
-    `127.1` and `2130706433` are neither: no resolver is asked for them, and they lead where nobody looked.
-    """
+    """Whether `host` is an address that is not of the public internet; False for a name."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
-        return host.replace(".", "").isdigit()
+        return False
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in _NAT64:
