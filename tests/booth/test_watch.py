@@ -137,7 +137,8 @@ async def test_a_photo_whose_writer_went_on_while_nobody_watched_is_sent_as_it_i
     "name", [b"f\xfcr Anna.jpg", "ф".encode() * 120 + b".jpg"], ids=["no text", "as long as can be"]
 )
 async def test_no_name_of_a_file_stops_the_watch(folders, name):
-    door, said = HeldDoor(), []
+    door = HeldDoor()
+    said: list[str] = []
     door.let.set()
     async with watching(folders, door, said) as folder:
         (folders[0] / os.fsdecode(name)).write_bytes(b"odd")
