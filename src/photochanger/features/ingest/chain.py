@@ -159,7 +159,7 @@ class ChainRunner:
 
     async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begun) -> Delivered:
         step = order.steps[plan.steps[state.at].number]
-        breaker = self._breaker(step)
+        breaker, began = self._breaker(step), self._clock.monotonic()
         try:
             delivered = await self._called(order, step, state.ends, attempt, begun)
         except NoPlace:
@@ -180,7 +180,7 @@ class ChainRunner:
                 raise _CutShort(str(failure)) from failure
             raise
         finally:
-            attempt.duration_ms = round((self._clock.now() - attempt.started_at).total_seconds() * 1000)
+            attempt.duration_ms = round((self._clock.monotonic() - began) * 1000)
         attempt.outcome = "delivered"
         breaker.went_well()
         return delivered
