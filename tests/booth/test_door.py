@@ -135,3 +135,8 @@ def test_the_table_stands_in_columns():
         "one.jpg          transformed                1.2  out/one.jpg",
         "a long name.jpg  415 unsupported-image     12.3",
     ]
+
+
+def test_the_table_can_be_shown_whatever_a_file_is_called():
+    row = Row(name="f\udcfcr.jpg", outcome="transformed", seconds=1, result="out/f\udcfcr.jpg", is_well=True)
+    assert "f?r.jpg" in table([row])[1].encode().decode()

@@ -176,3 +176,11 @@ async def test_it_is_told_once_and_once_that_it_is_over(
     await watched.parts.alerts.watch()
     await watched.parts.alerts.deliver()
     assert [(each["state"], each["id"]) for each in receiver.posts] == [("raised", post["id"]), ("over", post["id"])]
+
+
+async def test_a_drafts_budget_is_no_alert(watched: Product, receiver: Receiver) -> None:
+    data, files = {"slot": '{"budget": {"daily_micros": 0}}'}, {"photo": pictures.jpeg(96, 64)}
+    tested = await watched.client.post("/api/slots/slot-001/test-run", data=data, files=files, headers=watched.admin)
+    assert code_of(tested) == (502, "provider-failed")
+    await watched.parts.alerts.deliver()
+    assert receiver.posts == []

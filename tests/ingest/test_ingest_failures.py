@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,11 +13,14 @@ from photochanger.adapters.providers.driver import (
     BadConfiguration,
     NoImage,
     ProviderError,
+    ProviderImage,
     RateLimited,
     Rejected,
     TimedOut,
+    TransformRequest,
     Unavailable,
 )
+from photochanger.core.ids import parse_id
 from tests.support import pictures
 from tests.support.drivers import Behaviour, FakeDriver, step
 from tests.support.imaging import difference, has_metadata, is_upright, opened
@@ -65,6 +69,32 @@ async def test_what_a_bad_answer_cost_is_kept(studio: Product, driver: FakeDrive
     driver.script = [b"no image at all"]
     job = await studio.job((await studio.send(PHOTO)).headers["x-job-id"])
     assert job["cost_micros"] == 1000
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"usage": {"note": "a\0b"}},
+        {"usage": ["no object"]},
+        {"usage": {"note": "x" * 100_000}},
+        {"usage": {"input_tokens": 10**30}},
+        {"vendor_request_id": "a\0\udcffb"},
+    ],
+    ids=["NUL", "no object", "long", "number", "id"],
+)
+async def test_no_photo_is_lost_for_what_its_vendor_says_beside_it(
+    studio: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    async def transform(request: TransformRequest) -> ProviderImage:
+        return ProviderImage(data=request.photo.data, media_type="image/jpeg", **told)
+
+    monkeypatch.setattr(driver, "transform", transform)
+    price = {"provider": "fake", "unit": "1k_input_tokens", "micros": 1000, "valid_from": "2026-01-01T00:00:00Z"}
+    assert (await studio.client.put("/api/prices", json=price, headers=studio.admin)).status_code == 200
+    answer = await studio.send(PHOTO)
+    assert (answer.status_code, answer.headers.get("x-outcome")) == (200, "transformed")
+    (attempt,) = await studio.parts.jobs.list_attempts(parse_id(answer.headers["x-job-id"]))
+    assert attempt.usage is None
 
 
 async def test_what_a_failed_call_cost_is_unknown(studio: Product, driver: FakeDriver) -> None:

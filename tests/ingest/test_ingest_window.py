@@ -94,6 +94,28 @@ async def test_a_hanging_provider_is_cut_when_the_window_closes(
     assert attempt["error"]
 
 
+async def test_a_link_ends_with_its_job_also_when_the_store_is_slow(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = late.parts.store.delete
+
+    async def slow_delete(key: str) -> None:
+        await asyncio.sleep(0.5)
+        await delete(key)
+
+    async def publish_and_hang(request: TransformRequest) -> bytes:
+        assert request.publish is not None
+        await request.publish(request.photo.data)
+        return await hang(request)
+
+    monkeypatch.setattr(late.parts.store, "delete", slow_delete)
+    driver.script = [publish_and_hang]
+    answer, _ = await send_late(late, left=1)
+    assert code_of(answer) == (504, "provider-timeout")
+    await late.parts.runner.drain()
+    assert [name.partition("/")[0] for name in await late.stored_files()] == ["source"]
+
+
 async def test_a_steps_own_time_ends_it_and_that_is_a_failure(late: Product, driver: FakeDriver) -> None:
     await late.change_slot(chain=[step(timeout_ms=100)])
     driver.script = [hang]

@@ -149,6 +149,16 @@ def test_an_unstated_wait_doubles():
     assert waits == [0, 1, 2, 4]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.001])
+def test_a_stated_wait_of_nothing_is_no_leave_to_ask_a_thousand_times(seconds):
+    chosen, now, calls = plan(REMOTE), 0.0, 0
+    call = first_call(chosen, now, nobody)
+    while call is not None and calls < 1000:
+        now, calls = call.after + 0.005, calls + 1
+        call = next_call(chosen, call.state, now, RateLimited("slow down", seconds), nobody)
+    assert 10 < calls <= 100
+
+
 def test_a_step_that_is_known_to_be_down_is_skipped_only_while_another_follows():
     chosen = plan(REMOTE, PlannedStep(1, is_local=False))
     call = first_call(chosen, 0.0, lambda _: True)

@@ -1,14 +1,16 @@
 """What each vendor is asked, and small readings of what it says."""
 
+from base64 import b64encode
 from hashlib import sha256
 
+import msgspec
 import pytest
 from multidict import CIMultiDict
 
 from photochanger.adapters.providers import driver as kinds
 from photochanger.adapters.providers.driver import Picture
 from photochanger.adapters.providers.gemini import GeminiEdit
-from photochanger.adapters.providers.http import Answer
+from photochanger.adapters.providers.http import Answer, VendorHttp
 from photochanger.adapters.providers.openai import OpenAIEdit
 from photochanger.adapters.providers.pictures import nearest
 from photochanger.adapters.providers.turbotext import DeepfakePhoto, Image2Image
@@ -42,6 +44,19 @@ async def test_geminis_settings_go_to_it_and_the_size_into_the_usage(vendors):
             assert (image.usage or {})["image_size"] == given.image_size
     [call, _] = (await vendors.log())["calls"]
     assert call["options"] == {"aspectRatio": "9:16", "imageSize": "4K"}
+
+
+async def test_a_picture_of_gemini_is_not_lost_for_nonsense_about_its_work(vendors, monkeypatch):
+    data = {"inlineData": {"mimeType": "image/jpeg", "data": b64encode(PHOTO.data).decode()}}
+    said = {"candidates": [{"content": {"parts": [data]}}], "usageMetadata": [1]}
+
+    async def ask(*_, **__):
+        return Answer(200, CIMultiDict(), msgspec.json.encode(said))
+
+    monkeypatch.setattr(VendorHttp, "ask", ask)
+    async with cloud_driver("gemini", vendors) as cloud:
+        image = await cloud.transform()
+    assert (image.data, image.usage) == (PHOTO.data, {"image_size": "1K"})
 
 
 async def test_more_than_gemini_takes_is_not_sent(vendors):

@@ -87,6 +87,11 @@ def test_everything_else_is_out_of_reach(url):
         ("fd00::1", True),
         ("::ffff:10.0.0.1", True),
         ("2002:a00:1::", True),
+        ("64:ff9b::a00:1", True),
+        ("64:ff9b::808:808", False),
+        ("64:ff9b:1::808:808", True),
+        ("::7f00:1", True),
+        ("fec0::1", True),
     ],
 )
 def test_private_addresses_are_known_in_every_spelling(address, expected):

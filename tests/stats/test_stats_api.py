@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from photochanger.adapters.providers.driver import TimedOut
+from photochanger.core.ids import new_id
 from tests.support.drivers import FakeDriver, Gate, step
 from tests.support.ledger import call, ended_job, keep
 from tests.support.pictures import jpeg
@@ -154,6 +155,19 @@ async def test_a_wrong_window_is_refused(product: Product):
         answer = await product.client.get(path, params={"window_minutes": window}, headers=product.admin)
         assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
         assert [error["field"] for error in answer.json()["errors"]] == ["window_minutes"]
+
+
+async def test_a_call_of_the_day_counts_anew_also_where_its_photo_came_the_hour_before(product: Product):
+    day = product.clock.now().replace(hour=6, minute=0)
+    await product.change_settings(time_zone="Europe/Berlin", day_starts_at="07:00")
+    over = ended_job(day - timedelta(seconds=10), cost_micros=1)
+    await keep(
+        product.parts.database, over, call(over, provider="gemini", cost_micros=1, started_at=day, id=new_id(day))
+    )
+    product.clock.advance(hours=1)
+    await product.parts.rollup.roll_up()
+    assert await product.parts.ledger.recompute(day.date()) == 1
+    assert (await ask(product, window_minutes=1441))["cost_micros"] == 34_000
 
 
 async def test_costs_of_a_day_are_written_anew_from_usage_and_prices(product: Product):

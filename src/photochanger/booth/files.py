@@ -1,7 +1,8 @@
 """Files that others look at while they are written: they appear whole or not at all, and replace none."""
 
+import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,8 @@ import msgspec
 
 T = TypeVar("T")
 _PART = ".photochanger-part"
+_STEM_BYTES = 180
+"""What is left of a name of 255 bytes, the most that disks take, for a number, the ending and being hidden."""
 
 
 class NotesUnreadable(Exception):  # noqa: N818
@@ -46,17 +49,24 @@ def settle(folder: Path, kept: Collection[str]) -> None:
 def read_notes(path: Path, kind: type[T]) -> dict[str, T]:
     """What a tool noted down for its next start; nothing at the first. Raises `NotesUnreadable`."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, kind])  # type: ignore[valid-type]
+        return msgspec.convert(json.loads(path.read_bytes()), dict[str, kind])  # type: ignore[valid-type]
     except FileNotFoundError:
         return {}
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # what is no JSON, and JSON that says something else
         raise NotesUnreadable(f"{path} cannot be read ({error}). Without it, everything is new.") from None
+
+
+def write_notes(path: Path, notes: Mapping[str, object]) -> None:
+    """In ASCII: names of files may hold what no text can, such as a camera's Latin letters."""
+    write_whole(path, json.dumps(msgspec.to_builtins(notes)).encode("ascii"))
 
 
 def free_name(folder: Path, name: str) -> str:
     """`name`, or `name-2` and so on where there is such a file, even a hidden one."""
-    path = Path(name)
-    names = (name if number == 1 else f"{path.stem}-{number}{path.suffix}" for number in count(1))
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 – as text
+    if len(os.fsencode(stem)) > _STEM_BYTES:
+        stem = os.fsencode(stem)[:_STEM_BYTES].decode(errors="ignore")
+    names = (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}" for number in count(1))
     return next(each for each in names if not ((folder / each).exists() or _hidden(folder / each).exists()))
 
 

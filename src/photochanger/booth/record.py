@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from photochanger.booth.files import read_notes, write_whole
+from photochanger.booth.files import read_notes, write_notes, write_whole
 from photochanger.booth.hot_folder import Found
 
 _FILE = ".photochanger-watch.json"
@@ -48,12 +47,12 @@ class Record:
         del self._entries[entry.found.id]
 
     def save(self) -> None:
-        write_whole(self._out / _FILE, msgspec.json.encode(self._entries))
+        write_notes(self._out / _FILE, self._entries)
 
     def tell_failures(self) -> None:
         """The list for people; no list where nothing failed."""
         lines = [f"{entry.found.name}\t{entry.reason}\n" for entry in self.list_in("failed")]
         if lines:
-            write_whole(self._out / FAILURES, "".join(lines).encode())
+            write_whole(self._out / FAILURES, "".join(lines).encode(errors="replace"))
         else:
             (self._out / FAILURES).unlink(missing_ok=True)

@@ -58,9 +58,10 @@ async def _deliver(door: Door, photo: bytes, key: str, clock: Clock, patience: f
 
 
 def table(rows: Sequence[Row]) -> list[str]:
+    """Names of files may hold what no terminal can show."""
     cells = [_HEADINGS, *((row.name, row.outcome, f"{row.seconds:.1f}", row.result) for row in rows)]
     names, outcomes = (max(len(line[column]) for line in cells) for column in (0, 1))
     return [
-        f"{name:{names}}  {outcome:{outcomes}}  {seconds:>7}  {result}".rstrip()
+        f"{name:{names}}  {outcome:{outcomes}}  {seconds:>7}  {result}".rstrip().encode(errors="replace").decode()
         for name, outcome, seconds, result in cells
     ]

@@ -15,6 +15,10 @@ _LANES = 3
 """Photos on their way at once, fewer than a slot takes by default (4). The first lane is for live ones alone."""
 
 
+class _Gone(Refused):
+    """The file itself, before it was sent."""
+
+
 class Watch:
     def __init__(
         self, *, folder: HotFolder, out: Path, door: Door, every: float, catch_up: bool, echo: Callable[[str], object]
@@ -24,9 +28,14 @@ class Watch:
         self._door = door
         self._every = every
         self._catch_up = catch_up
-        self._echo = echo
+        self._say = echo
         self._record = Record(out)
         self._line = Line()
+        self._owed: set[str] = set()
+        """Files that had been noticed and were not sent when it was stopped last."""
+
+    def _echo(self, text: str) -> None:
+        self._say(text.encode(errors="replace").decode())  # names of files may hold what no terminal can show
 
     async def run(self, *, retry_failed: bool) -> NoReturn:
         """Until it is stopped. Raises `Mistaken`."""
@@ -36,6 +45,7 @@ class Watch:
         self._record.save()
         self._record.tell_failures()
         for entry in self._record.list_in("pending"):
+            self._owed.add(entry.found.name)
             await self._line.put(entry, is_live=False)
         await asyncio.gather(self._look(), *(self._lane(only_live=lane == 0) for lane in range(_LANES)))
         raise AssertionError  # none of them ends
@@ -56,7 +66,7 @@ class Watch:
             await asyncio.sleep(self._every)
 
     async def _notice(self, new: list[Found]) -> None:
-        left = set() if self._catch_up else {found for found in new if self._folder.is_old(found)}
+        left = set() if self._catch_up else {found for found in new if self._is_left(found)}
         if left:
             self._echo(f"{len(left)} photos were there before the start and are left; --catch-up sends them.")
         entries = [self._record.add(found) for found in new if found not in left]
@@ -64,6 +74,10 @@ class Watch:
             self._record.save()
         for entry in entries:
             await self._line.put(entry, is_live=not self._folder.is_old(entry.found))
+
+    def _is_left(self, found: Found) -> bool:
+        """Not one whose writer went on meanwhile."""
+        return self._folder.is_old(found) and found.name not in self._owed
 
     async def _lane(self, *, only_live: bool) -> None:
         pause = FIRST_PAUSE
@@ -74,6 +88,8 @@ class Watch:
                 pause = FIRST_PAUSE
             except Refused as refused:
                 self._fail(entry, str(refused))
+                if isinstance(refused, _Gone):
+                    await self._send_twins(entry)
             except Later as later:
                 if entry.reason != str(later):
                     entry.reason = str(later)
@@ -101,9 +117,17 @@ class Watch:
         try:
             return (self._folder.path / found.name).read_bytes()
         except FileNotFoundError:
-            raise Refused("the file is gone") from None
+            raise _Gone("the file is gone") from None
         except OSError as error:  # a share that is away, a writer that has it open on Windows
             raise Later(f"cannot be read: {error.strerror}") from None
+
+    async def _send_twins(self, gone: Entry) -> None:
+        """A file that was renamed while it waited: its new name was taken for a copy."""
+        for twin in self._record.list_in("twin"):
+            if twin.sha256 == gone.sha256:
+                twin.state, twin.reason = "pending", ""
+                await self._line.put(twin, is_live=not self._folder.is_old(twin.found))
+        self._record.save()
 
     def _keep(self, entry: Entry, delivered: Delivered) -> None:
         """Noted between hiding and revealing: a cut at any point leaves neither no answer nor two."""

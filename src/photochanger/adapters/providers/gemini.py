@@ -72,12 +72,13 @@ class Gemini:
         answer = await self._ask("POST", f"{model}:generateContent", request.deadline, body, request.prompt)
         document = answer.document()
         picture = _picture(document)
+        usage = member(document, "usageMetadata")
         return ProviderImage(
             data=picture.data,
             media_type=picture.media_type,
             model=model,
             vendor_request_id=text_at(document, "responseId") or None,
-            usage={**(member(document, "usageMetadata") or {}), "image_size": settings.image_size or _DEFAULT_SIZE},
+            usage={**(usage if isinstance(usage, dict) else {}), "image_size": settings.image_size or _DEFAULT_SIZE},
         )
 
     async def probe(self) -> None:

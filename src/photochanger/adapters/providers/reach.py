@@ -5,13 +5,17 @@ The address that was checked is the one that is connected to: a name cannot mean
 
 import socket
 from collections.abc import Collection
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 _DEFAULT_PORT = 443
+_PUBLIC_V6 = ip_network("2000::/3")
+"""What of IPv6 is handed out on the public internet."""
+_NAT64 = ip_network("64:ff9b::/96")
+"""Where networks without IPv4 find its addresses: the private ones, too."""
 
 
 class OutOfReach(Exception):  # noqa: N818 – named for the fact
@@ -63,8 +67,14 @@ def is_private(host: str) -> bool:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return not (mapped or address).is_global or address.is_multicast
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = IPv4Address(address.packed[-4:])
+        if inner is None:
+            return address not in _PUBLIC_V6 or not address.is_global
+        address = inner
+    return not address.is_global or address.is_multicast
 
 
 class _CheckedResolver(AbstractResolver):

@@ -78,7 +78,7 @@ def quoted(text: str, *secrets: str) -> str:
     """A vendor's words in one short line, without what it was told in confidence."""
     for secret in secrets:
         text = text.replace(secret, "…") if secret else text
-    return re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]+", " ", text)[:_QUOTED_CHARACTERS]
+    return re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]+", " ", text)[:_QUOTED_CHARACTERS]
 
 
 def member(document: Any, *path: str) -> Any:

@@ -47,7 +47,8 @@ class Budgets:
         used_up = f"The slot's budget of this {spent.period} is used up"
         text = f"{used_up}: {spent.spent_micros / 1e6:.2f} of {spent.budget_micros / 1e6:.2f}."
         numbers = {"spent_micros": spent.spent_micros, "budget_micros": spent.budget_micros}
-        await self._raise_alert("budget", slot_id, text, period=spent.period, action=action, **numbers)
+        if not work.job.is_test:  # a draft's budget is not the slot's
+            await self._raise_alert("budget", slot_id, text, period=spent.period, action=action, **numbers)
         if action == "alert":
             return True
         done = "only local steps ran" if action == "darkroom" else "no step ran"

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -25,8 +27,10 @@ from photochanger.adapters.providers.driver import (
     Unreachable,
 )
 from photochanger.adapters.providers.registry import Providers
+from photochanger.adapters.providers.vendor import quoted
 from photochanger.core import limits
 from photochanger.core.clock import Clock
+from photochanger.core.documents import parse_json
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.plan import (
     LOCAL_RESERVE,
@@ -50,6 +54,7 @@ Prepare = Callable[[int], Awaitable[Prepared]]
 Begun = Callable[[Attempt], Awaitable[None]]
 """Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
 
+_USAGE_BYTES = 64 * limits.KIB
 
 log = structlog.get_logger()
 
@@ -145,7 +150,7 @@ class ChainRunner:
             number=len(attempts) + 1,
             step=planned.number,
             provider=step.provider,
-            model=step.model,
+            model=self._model(step),
             now=self._clock.now(),
             cost_micros=0,
         )
@@ -154,7 +159,7 @@ class ChainRunner:
 
     async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begun) -> Delivered:
         step = order.steps[plan.steps[state.at].number]
-        breaker = self._breaker(step)
+        breaker, began = self._breaker(step), self._clock.monotonic()
         try:
             delivered = await self._called(order, step, state.ends, attempt, begun)
         except NoPlace as failure:
@@ -175,7 +180,7 @@ class ChainRunner:
                 raise _CutShort(str(failure)) from failure
             raise
         finally:
-            attempt.duration_ms = round((self._clock.now() - attempt.started_at).total_seconds() * 1000)
+            attempt.duration_ms = round((self._clock.monotonic() - began) * 1000)
         attempt.outcome = "delivered"
         breaker.went_well()
         return delivered
@@ -206,9 +211,12 @@ class ChainRunner:
         return Delivered(rendered=rendered, provider=step.provider)
 
     def _breaker(self, step: Step) -> Breaker:
-        driver = self._providers.find(step.provider)
-        model = step.model or (driver.model if driver else None)
+        model = self._model(step)
         return self._breakers.of(f"{step.provider}:{model}" if model else step.provider)
+
+    def _model(self, step: Step) -> str | None:
+        driver = self._providers.find(step.provider)
+        return step.model or (driver.model if driver else None)
 
     def _request(
         self, order: Order, step: Step, driver: Driver, prepared: Prepared, deadline: float
@@ -251,11 +259,21 @@ async def _called(driver: Driver, request: TransformRequest) -> ProviderImage:
 
 def _note(order: Order, attempt: Attempt, image: ProviderImage) -> None:
     attempt.model = image.model
-    attempt.vendor_request_id = image.vendor_request_id
-    attempt.usage = dict(image.usage) if image.usage is not None else None
+    attempt.vendor_request_id = image.vendor_request_id and quoted(image.vendor_request_id)
+    attempt.usage = _kept(image.usage)
     attempt.cost_micros = image.cost_micros
     if attempt.cost_micros is None:
         attempt.cost_micros = _price(order, attempt, has_image=True)
+
+
+def _kept(usage: object) -> dict[str, Any] | None:
+    """What a vendor says of its work, where it is an object that a database can keep: no photo is lost for it."""
+    try:
+        said = msgspec.json.encode(usage)
+        kept = parse_json(said) if len(said) <= _USAGE_BYTES else None
+    except (Problem, UnicodeError):
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 def _price(order: Order, attempt: Attempt, *, has_image: bool) -> int | None:

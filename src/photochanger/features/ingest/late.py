@@ -40,7 +40,11 @@ class LatePhotos:
         """Nobody will ask for it any more: what it has stored goes, too."""
         if making is not None:
             making.cancel()
-            self._watch(asyncio.create_task(self._clear(making), name=f"given up: {making.get_name()}"))
+            self.clear_behind(making)
+
+    def clear_behind(self, making: Making) -> None:
+        """Of one that was cancelled: not once more, which would cut its clean-up."""
+        self._watch(asyncio.create_task(self._clear(making), name=f"given up: {making.get_name()}"))
 
     def hurry(self) -> None:
         """Cuts every call that is late; its job is told so. A photo that is there already is kept."""

@@ -119,7 +119,7 @@ def _pause(plan: Plan, state: State, failure: Exception) -> float | None:
         case RateLimited(retry_after=None):
             return 2.0**state.unstated_waits
         case RateLimited(retry_after=seconds):
-            return seconds
+            return max(_SHORT_PAUSE, seconds or 0.0)  # some vendors say 0, photo after photo
         case Unreachable():
             return None
         case Unavailable() if is_last or state.calls < 2:  # noqa: PLR2004 – once more

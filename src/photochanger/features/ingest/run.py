@@ -138,7 +138,7 @@ class JobRunner:
         await asyncio.wait({making}, timeout=_CUT_SECONDS)
         if making.done() and not making.cancelled():
             return None, making.result()
-        self._late.give_up(making)  # cleaning up in a store that hangs is nothing to wait for
+        self._late.clear_behind(making)  # cleaning up in a store that hangs is nothing to wait for
         return None, late
 
     def _place(self, work: Work) -> AbstractAsyncContextManager[None]:

@@ -3,6 +3,7 @@
 Any process that shares the store can serve it. The token is a secret: whoever has it sees the photo.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -44,7 +45,12 @@ class Inputs:
             yield publish
         finally:
             if keys:
-                await self._media.discard(*keys)
+                discarding = asyncio.create_task(self._media.discard(*keys))
+                try:
+                    await asyncio.shield(discarding)
+                except asyncio.CancelledError:  # the window closed meanwhile: the links end all the same
+                    await discarding
+                    raise
 
     def find(self, token: str) -> tuple[str, str]:
         """Key and media type; `not-found` for a token that is forged or over. Its object may be gone already."""

@@ -18,6 +18,8 @@ _GEMINI = {
     "output": ("candidatesTokenCount", "candidatesTokensDetails"),
 }
 _OPENAI = {"input": ("input_tokens", "input_tokens_details"), "output": ("output_tokens", "output_tokens_details")}
+_MOST_TOKENS = 1_000_000_000
+"""Of one call; what says more is no count."""
 
 
 class PriceBook:
@@ -82,7 +84,7 @@ def _kinds(details: object) -> Iterator[tuple[str, int]]:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value <= _MOST_TOKENS else 0
 
 
 class PriceService:

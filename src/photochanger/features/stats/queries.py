@@ -15,7 +15,7 @@ from photochanger.features.stats.models import StatsHour, StatsProgress, StatsWa
 from photochanger.features.stats.numbers import COUNTS, EXACT_MS, LONGEST_MS, STEPS, Numbers
 
 _COUNTED = {"done": "delivered", "failed": "failed", "timeout": "timeout", "rejected": "rejected"}
-_LONGEST_JOB = timedelta(minutes=15)
+LONGEST_JOB = timedelta(minutes=15)
 """Calls of a job begin within this after it was received: they are looked for by their own time."""
 _ONLY = 1
 
@@ -49,7 +49,7 @@ class StatsQueries:
             select(Job.slot_id, func.count())
             .join(Attempt, Attempt.job_id == Job.id)
             .where(Attempt.cost_micros.is_(None))
-            .where(Attempt.started_at >= since - _LONGEST_JOB, Attempt.started_at < until + _LONGEST_JOB)
+            .where(Attempt.started_at >= since - LONGEST_JOB, Attempt.started_at < until + LONGEST_JOB)
         )
         return await self._session.execute(calls.where(*_ended(since, until, slot_id)).group_by(Job.slot_id))
 
