@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ async def measure(product: Product, vendors: Vendors, chain: str, supply: Iterat
 
 
 def report(runs: list[Run], booth_count: int) -> None:
-    rows = {
+    rows: dict[str, Callable[[Run], str]] = {
         "photos": lambda run: f"{len(run.said):,}",
         "**answered with a transformed photo**": lambda run: f"**{run.transformed_share:.2%}**",
         "made by": lambda run: _counts(each["provider"] for each in run.attempts if each["outcome"] == "delivered"),
@@ -160,7 +160,7 @@ def report(runs: list[Run], booth_count: int) -> None:
         print(f"| {name} | " + " | ".join(cell(run) for run in runs) + " |")
 
 
-def _counts(found: Any) -> str:
+def _counts(found: Iterable[str]) -> str:
     return ", ".join(f"{count:,} × {what}" for what, count in Counter(found).most_common())
 
 
