@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import platform
 import random
@@ -232,7 +233,7 @@ async def query(cluster: Cluster, sql: str, database: str = "postgres") -> list[
 def percentile(values: Iterable[float], share: float) -> float:
     """The value that `share` of `values` do not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]
+    return ordered[math.ceil(share * len(ordered)) - 1]
 
 
 def spread(seconds: Sequence[float]) -> str:
