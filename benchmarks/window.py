@@ -152,6 +152,9 @@ def report(runs: list[Run], booth_count: int) -> None:
         ),
         "calls whose cost is unknown": lambda run: str(sum(each["cost_micros"] is None for each in run.attempts)),
         "made and not fetched": lambda run: f"{run.books['abandoned_micros']:,} micros",
+        "paid for, not handed out": lambda run: str(
+            sum(bool(each["cost_micros"]) and each["outcome"] != "delivered" for each in run.attempts)
+        ),
         "photos a second": lambda run: f"{len(run.said) / run.seconds:.1f}, {booth_count} booths",
     }
     print("| | " + " | ".join(run.chain for run in runs) + " |")
