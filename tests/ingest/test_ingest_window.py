@@ -6,6 +6,7 @@ Windows have ten seconds at least, so a test sends its photo late: the clock jum
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from tests.support import pictures
 from tests.support.clock import FakeClock, RunningClock
 from tests.support.drivers import FakeDriver, Gate, hang, step
 from tests.support.multipart import encode, file, text
-from tests.support.product import SLOT_PASSWORD, Product
+from tests.support.product import SLOT_PASSWORD, Product, SharedImaging
 from tests.support.streams import PausedStream
 
 WINDOW = 10
@@ -140,6 +141,32 @@ async def test_a_hanging_step_leaves_time_for_the_darkroom(late: Product, driver
     assert seconds < 6 + BUSY
     attempts = (await late.job(answer.headers["x-job-id"]))["attempts"]
     assert [attempt["outcome"] for attempt in attempts] == ["timed_out", "timed_out", "delivered"]
+
+
+async def test_a_picture_that_was_paid_for_is_handed_out_however_long_its_step_had(
+    late: Product, driver: FakeDriver, shared_imaging: SharedImaging
+) -> None:
+    """The workers are busy with other photos until the step's share is long over."""
+
+    async def deliver(request: TransformRequest) -> bytes:
+        for _ in range(shared_imaging._workers):
+            await stack.enter_async_context(shared_imaging._free)
+        asyncio.get_running_loop().call_later(1.5, released.set)
+        return request.photo.data
+
+    async def release() -> None:
+        await released.wait()
+        await stack.aclose()
+
+    stack, released = AsyncExitStack(), asyncio.Event()
+    await late.change_slot(chain=[step(timeout_ms=1000), step(), step("darkroom", "sepia")])
+    driver.script = [deliver]
+    releasing = asyncio.create_task(release())
+    answer = await late.send(PHOTO)
+    await releasing
+    assert (answer.status_code, answer.headers["x-outcome"]) == (200, "transformed")
+    attempts = (await late.job(answer.headers["x-job-id"]))["attempts"]
+    assert [(attempt["provider"], attempt["outcome"]) for attempt in attempts] == [("fake", "delivered")]
 
 
 async def test_a_last_failure_without_time_for_another_try_is_a_failure(late: Product, driver: FakeDriver) -> None:

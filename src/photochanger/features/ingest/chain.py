@@ -204,10 +204,11 @@ class ChainRunner:
             try:
                 async with asyncio.timeout(ends - began):
                     image = await _called(driver, self._request(order, step, driver, prepared, ends))
-                    _note(order, attempt, image)
-                    rendered = await self._render(order, prepared, image, is_clean=is_local)
             except TimeoutError:
                 raise TimedOut(f"no answer within {ends - began:.1f} s") from None
+            _note(order, attempt, image)
+            # Only the window may cut this: a picture that was paid for is not bought again from the next vendor.
+            rendered = await self._render(order, prepared, image, is_clean=is_local)
         return Delivered(rendered=rendered, provider=step.provider)
 
     def _breaker(self, step: Step) -> Breaker:
