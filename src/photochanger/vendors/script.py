@@ -15,6 +15,7 @@ Act = Literal[
     "server_error",
     "wrong_key",
     "retired_model",
+    "echo",  # refused in words that repeat the prompt, and the photo's link where there is one
     "flaky",  # faults on the way to a picture that is made: while it is asked for, and when it is fetched
     "queue",  # for ever waiting in the queue; where there is none, silence
     "hang",
@@ -51,6 +52,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: Literal["jpeg", "png", "webp"] = "jpeg"
     shape: Annotated[str, Meta(pattern=r"^[1-9][0-9]?:[1-9][0-9]?$")] | None = None
     """Null: as it was asked for."""
+    transparent: bool = False
+    """Half of a PNG or WebP is clear."""
     content_type: str | None = None
     """A wrong one; null: the right one."""
 

@@ -77,6 +77,7 @@ class Order(Struct, kw_only=True):
     window: Window
     prompt_of: Callable[[Step], str]
     """A step's final words."""
+    guest_words: tuple[str, ...]
     late_seconds: float
     """How long the last step may go on after the window closed."""
     prices: PriceBook
@@ -214,6 +215,7 @@ class ChainRunner:
             operation=step.operation,
             settings=self._providers.settings_of(step.provider, step.operation, step.settings),
             prompt=order.prompt_of(step),
+            guest_words=order.guest_words,
             model=step.model,
             references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
             deadline=deadline,
