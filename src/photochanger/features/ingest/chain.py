@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -47,9 +48,9 @@ from photochanger.features.slots.schemas import Step
 
 Prepare = Callable[[int], Awaitable[Prepared]]
 """The photo with at most so many pixels."""
-Begun = Callable[[Attempt], Awaitable[None]]
-"""Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
-
+Begun = Callable[[list[Attempt]], Awaitable[None]]
+"""Writes the last attempt down before the call, so that a crash leaves a trace of possible cost."""
+_Begins = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ class ChainRunner:
             await asyncio.sleep(call.after - self._clock.monotonic())
             attempt = self._attempt(order, plan.steps[call.state.at], attempts)
             try:
-                return await self._call(order, plan, call.state, attempt, begun)
+                return await self._call(order, plan, call.state, attempt, partial(begun, attempts))
             except (ProviderError, NoPlace) as failure:
                 failures.append(failure)
                 call = next_call(plan, call.state, self._clock.monotonic(), failure, skips)
@@ -153,7 +154,7 @@ class ChainRunner:
         attempts.append(attempt)
         return attempt
 
-    async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begun) -> Delivered:
+    async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: _Begins) -> Delivered:
         step = order.steps[plan.steps[state.at].number]
         breaker = self._breaker(step)
         try:
@@ -181,7 +182,7 @@ class ChainRunner:
         breaker.went_well()
         return delivered
 
-    async def _called(self, order: Order, step: Step, ends: float, attempt: Attempt, begun: Begun) -> Delivered:
+    async def _called(self, order: Order, step: Step, ends: float, attempt: Attempt, begun: _Begins) -> Delivered:
         """One call and what it takes: a place, the photo in its size, a picture made ready to be handed out."""
         driver = self._providers.get(step.provider)
         is_local = driver.capabilities.is_local
@@ -191,7 +192,7 @@ class ChainRunner:
         async with self._places.take(f"provider:{step.provider}", places=places, wait_seconds=wait_seconds):
             prepared = await order.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
             attempt.cost_micros = 0 if is_local else None  # from here on it may be billed
-            await begun(attempt)
+            await begun()
             began = self._clock.monotonic()
             try:
                 async with asyncio.timeout(ends - began):

@@ -209,7 +209,7 @@ class JobRunner:
                     keeps_reserve=config.failure_policy == "original",
                     publish=publish,
                 )
-                return await self._chain.run(order, attempts, self._finish.begin_attempt)
+                return await self._chain.run(order, attempts, self._finish.begin_attempts_last)
         finally:
             work.timings.provider = work.window.elapsed() - began
 
