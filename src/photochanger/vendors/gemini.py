@@ -154,7 +154,7 @@ def _refused(request: web.Request, behaviour: Behaviour, prompt: str = "") -> we
         case "wrong_key":
             return _error(400, "INVALID_ARGUMENT", f"API key not valid: {request.headers['x-goog-api-key']}")
         case "echo":
-            return _error(400, "INVALID_ARGUMENT", f"Unsupported prompt: {prompt}")
+            return _error(400, "INVALID_ARGUMENT", f"Unsupported words: {' '.join(prompt.split()[-3:])}")
         case "retired_model":
             return _error(404, "NOT_FOUND", f"models/{model} is not found for API version v1beta.")
     return None

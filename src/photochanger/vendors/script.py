@@ -15,7 +15,7 @@ Act = Literal[
     "server_error",
     "wrong_key",
     "retired_model",
-    "echo",  # refused in words that repeat the prompt, and the photo's link where there is one
+    "echo",  # refused in words that repeat the prompt or its end, and the photo's link where there is one
     "flaky",  # faults on the way to a picture that is made: while it is asked for, and when it is fetched
     "queue",  # for ever waiting in the queue; where there is none, silence
     "hang",
