@@ -10,6 +10,7 @@ from photochanger.features.audit.service import AuditService
 from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.answers import Answers
 from photochanger.features.ingest.budget import Budgets
+from photochanger.features.ingest.call import Calls
 from photochanger.features.ingest.chain import ChainRunner
 from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.opening import Opening
@@ -112,9 +113,8 @@ class Parts(Foundation):
             media=self.media,
             imaging=self.imaging,
             chain=ChainRunner(
+                Calls(providers=self.providers, imaging=self.imaging, places=self.places, clock=self.clock),
                 providers=self.providers,
-                imaging=self.imaging,
-                places=self.places,
                 breakers=self.breakers,
                 clock=self.clock,
             ),

@@ -3,7 +3,6 @@
 import socket
 
 import pytest
-from aiohttp import ThreadedResolver
 
 from photochanger.adapters.webhook import Webhook
 from photochanger.config import ConfigError, load_config
@@ -32,12 +31,12 @@ async def test_no_spelling_of_a_private_address_gets_through(host):
 async def test_a_name_is_asked_for_once_and_leads_where_it_was_checked(monkeypatch):
     asked = []
 
-    async def resolve(self, host, port=0, family=socket.AF_INET):
+    def resolve(host, port, *_, **__):
         asked.append(host)
         address = "10.0.0.9" if len(asked) == 1 else "127.0.0.1"  # a name that changes its mind
-        return [{"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     async with receiving() as receiver:
         url = receiver.url.replace("localhost", "hooks.example.com")
         assert await Webhook(url).post({}) == PRIVATE

@@ -48,6 +48,7 @@ EXTRA_FILES = {
             "run",
             "window",
             "chain",
+            "call",
             "finish",
             "answers",
             "templates",

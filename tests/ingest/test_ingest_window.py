@@ -15,6 +15,7 @@ import pytest
 from photochanger.adapters.coordination import places
 from photochanger.adapters.providers.driver import RateLimited, TimedOut, TransformRequest
 from photochanger.core.errors import Problem
+from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.schemas import Post
 from photochanger.features.ingest.window import Window
 from tests.ingest.test_ingest_failures import FROM_A_CAMERA, assert_original
@@ -125,6 +126,36 @@ async def test_a_steps_own_time_ends_it_and_that_is_a_failure(late: Product, dri
     assert seconds < 4
     (attempt,) = (await late.job(answer.headers["x-job-id"]))["attempts"]
     assert attempt["outcome"] == "timed_out"
+
+
+async def test_a_call_without_any_time_left_is_not_made(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await late.change_slot(chain=[step(timeout_ms=200), step("darkroom", "sepia")])
+    begin = Finish.begin_attempts_last
+
+    async def slow_begin(*args: Any) -> None:
+        await begin(*args)
+        await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(Finish, "begin_attempts_last", slow_begin)
+    answer = await late.send(PHOTO)
+    assert (answer.status_code, driver.calls) == (200, [])
+    attempts = (await late.job(answer.headers["x-job-id"]))["attempts"]
+    assert [(each["outcome"], each["cost_micros"]) for each in attempts] == [("timed_out", 0), ("delivered", 0)]
+
+
+async def test_a_call_that_could_not_be_written_down_is_not_made_and_costs_nothing(
+    late: Product, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise Problem("database-unavailable")
+
+    monkeypatch.setattr(Finish, "begin_attempts_last", fail)
+    answer = await late.send(PHOTO)
+    assert (code_of(answer), driver.calls) == ((503, "database-unavailable"), [])
+    [attempt] = (await late.job(answer.headers["x-job-id"]))["attempts"]
+    assert attempt["cost_micros"] == 0
 
 
 async def test_a_driver_that_gives_up_at_its_deadline_was_cut_by_the_window(late: Product, driver: FakeDriver) -> None:

@@ -200,8 +200,11 @@ async def test_the_same_photo_joins_what_is_still_on_its_way(late: Product, driv
     assert len(driver.calls) == 1
 
 
-async def test_the_place_in_the_slot_is_free_for_the_next_guest(late: Product, driver: FakeDriver) -> None:
+async def test_the_places_in_the_slot_and_at_the_provider_are_free_for_the_next_guest(
+    late: Product, driver: FakeDriver
+) -> None:
     await late.change_slot(max_concurrency=1)
+    await late.change_settings(provider_concurrency={"fake": 1})
     driver.script = [hang]
     assert (await send_late(late, left=1.5))[0].status_code == 504
     assert (await late.send(PHOTO + b"\0")).status_code == 200

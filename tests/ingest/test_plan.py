@@ -12,6 +12,7 @@ from photochanger.adapters.providers.driver import (
     NoImage,
     RateLimited,
     Rejected,
+    Silent,
     TimedOut,
     Unavailable,
     Unreachable,
@@ -118,6 +119,15 @@ def test_a_vendor_that_is_down_gets_one_more_call_where_a_step_follows():
     last = next_call(chosen, again.state, 2.0, Unavailable("503"), nobody)
     assert last is not None
     assert last.state.at == 1
+
+
+def test_a_silent_line_is_left_at_once_where_a_step_follows():
+    following = after(plan(REMOTE, LOCAL), Silent("silent"), at=3.0)
+    assert following is not None
+    assert (following.state.at, following.after) == (1, 3.0)
+    again = after(plan(REMOTE), Silent("silent"), at=3.0)
+    assert again is not None
+    assert (again.state.at, again.after) == (0, 3.5)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photochanger.features.ingest.prompts import VALUE_CHARACTERS, fill
+from photochanger.features.ingest.prompts import VALUE_CHARACTERS, fill, words_of
 
 DEFAULTS = {"hero": "a wizard", "survey2": "blue"}
 
@@ -39,3 +39,7 @@ def test_no_value_makes_a_new_line_a_new_place_or_ends_a_quotation(value):
     assert not set(filled) & set('{}"`\n\r')
     assert len(filled) <= VALUE_CHARACTERS
     assert len(filled.splitlines()) <= 1
+
+
+def test_each_telling_word_of_a_guest_is_known():
+    assert sorted(words_of(["Anna-Lena  Groß,", "a b", '"Bob"'])) == ["Anna-Lena", "Bob", "Groß"]

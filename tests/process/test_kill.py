@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.canary import leaks
+from tests.support.paid_call import cut_while_a_vendor_works
 from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
 from tests.support.sender import missing, photos, send_until_it_dies, unseen
 from tests.support.server import Server, until
@@ -15,10 +16,10 @@ SENDERS = 6
 UNLIMITED = {"RATE_LIMIT_INGEST_RPS": "100000", "RATE_LIMIT_INGEST_BURST": "100000"}
 
 
-@pytest.fixture
-async def server(tmp_path):
-    """Not running; it has been set up."""
-    server = Server(tmp_path, **UNLIMITED)
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory):
+    """It has been set up, and may be running."""
+    server = Server(tmp_path_factory.mktemp("server"), **UNLIMITED)
     for arguments, password in (
         (("slots", "set-password", "slot-001"), SLOT_PASSWORD),
         (("accounts", "create", "boss", "--role", "admin"), ADMIN_PASSWORD),
@@ -33,6 +34,7 @@ async def server(tmp_path):
 async def test_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half_done(
     server: Server, request: pytest.FixtureRequest
 ):
+    await server.end()
     rounds = 2 * request.config.getoption("kills")
     chance, supply = random.Random(20), photos()
     kept: dict[str, str] = {}
@@ -68,3 +70,9 @@ async def test_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half
         assert await missing(client, kept) == []
         assert await unseen(client) == []
     assert leaks(server.log.read_text(), [admin["Authorization"].split()[1]]) == []
+
+
+async def test_a_call_that_a_power_cut_ended_is_told_truthfully_and_the_photo_sent_again_is_made(server: Server):
+    await server.end()
+    await cut_while_a_vendor_works(server)
+    assert leaks(server.log.read_text()) == []

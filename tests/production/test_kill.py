@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.canary import leaks
+from tests.support.paid_call import cut_while_a_vendor_works
 from tests.support.production import Installation
 from tests.support.sender import missing, photos, send_half, send_until_it_dies, unseen
 from tests.support.server import Server, until
@@ -81,6 +82,18 @@ async def test_kills_of_either_machine_lose_nothing_acknowledged_and_leave_nothi
             await machine.end()
     for machine in machines:
         assert leaks(machine.log.read_text(), machine.secrets) == []
+
+
+async def test_a_call_that_a_power_cut_ended_is_told_truthfully_and_the_photo_sent_again_is_made(
+    installed: Installation,
+):
+    await installed.prepare()
+    server = installed.machine("here")
+    try:
+        await cut_while_a_vendor_works(server)
+    finally:
+        await server.end()
+    assert leaks(server.log.read_text(), server.secrets) == []
 
 
 async def nothing_is_left(installed: Installation, living: Server) -> None:

@@ -7,13 +7,23 @@ import pytest
 from tests.support import pictures
 from tests.support.clock import FakeClock
 from tests.support.drivers import step
-from tests.support.imaging import opened
+from tests.support.imaging import has_metadata, opened
 from tests.support.product import running_product
 from tests.support.vendors import Vendors
 
 KEYS = ("canary-key-gemini", "canary-key-openai", "canary-key-file")
 GEMINI = step("gemini", prompt="as a hero canary-prompt")
 OPENAI = step("openai", prompt="as a hero canary-prompt")
+TURBOTEXT = step("turbotext", "generate_image2image", prompt="as a hero canary-prompt")
+CHAINS = {"gemini": GEMINI, "openai": OPENAI, "turbotext": TURBOTEXT}
+ANSWERS = [
+    {"shape": "1:1"},
+    {"shape": "9:16", "format": "webp"},
+    {"format": "png"},
+    {"shape": "4:5", "format": "png", "transparent": True},
+    {"shape": "16:9", "format": "webp", "transparent": True, "content_type": "a/b"},
+]
+"""What vendors answer, whatever was sent."""
 
 
 @pytest.fixture
@@ -38,25 +48,47 @@ async def product(tmp_path, shared_imaging, vendors: Vendors, clock, product_log
     assert not [word for word in (*KEYS, "canary-prompt") if word in product_log.getvalue()]
 
 
-@pytest.mark.parametrize(
-    "behaviour",
-    [
-        {"shape": "1:1"},
-        {"shape": "9:16", "format": "webp"},
-        {"format": "png"},
-        {"shape": "16:9", "content_type": "a/b"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize(("width", "height"), [(600, 400), (300, 500)])
-async def test_whatever_a_vendor_sends_leaves_in_the_shape_of_the_photo(product, vendors, behaviour, width, height):
-    await product.change_slot(chain=[GEMINI])
-    await vendors.play("gemini", behaviour)
-    answer = await product.send(pictures.jpeg(width, height))
-    assert answer.headers["content-type"] == "image/jpeg", answer.text
+@pytest.fixture
+def give_key(product, tmp_path):
+    """To Turbotext."""
+
+    async def give() -> None:
+        (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
+        await product.parts.accounts.sync_credentials_file()  # what maintenance does each second
+
+    return give
+
+
+@pytest.mark.parametrize("name", ["gemini", "openai", "turbotext"])
+async def test_whatever_a_vendor_sends_leaves_in_format_and_shape_of_the_photo(product, vendors, give_key, name):
+    await give_key()
+    await product.change_slot(chain=[CHAINS[name]])
+    product.parts.providers.get("turbotext")._every = 0.02
+    await vendors.play(name, *(answer for answer in ANSWERS for _ in range(2)), {"shape": "1:1"})
+    for seed, each in enumerate(ANSWERS):
+        mode = "RGBA" if "transparent" in each else "RGB"
+        answer = await product.send(pictures.jpeg(300, 500, orientation=6, gps=True, seed=seed))
+        assert answer.headers["content-type"] == "image/jpeg", answer.text
+        made = opened(answer.content)
+        assert (made.format, made.mode, has_metadata(answer.content)) == ("JPEG", "RGB", False)
+        assert made.width / made.height == pytest.approx(3 / 5, rel=0.01)
+        assert coarseness(made) <= coarseness(opened(pictures.jpeg(16, 16, quality=92)))
+
+        answer = await product.send(pictures.png(600, 400, alpha="clear", seed=seed))
+        assert answer.headers["content-type"] == "image/png", answer.text
+        made = opened(answer.content)
+        assert (made.format, made.mode, has_metadata(answer.content)) == ("PNG", mode, False)
+        assert made.width / made.height == pytest.approx(3 / 2, rel=0.01)
+
+    await product.change_slot(keep_shape=False)
+    answer = await product.send(pictures.jpeg(500, 300))
     made = opened(answer.content)
-    assert made.format == "JPEG"
-    assert made.width / made.height == pytest.approx(width / height, rel=0.01)
+    assert made.width == made.height
+
+
+def coarseness(picture) -> int:
+    """Of a JPEG: how much its tables throw away."""
+    return sum(sum(table) for table in picture.quantization.values())
 
 
 async def test_an_attempt_keeps_what_the_vendor_said(product, vendors):
@@ -71,7 +103,7 @@ async def test_an_attempt_keeps_what_the_vendor_said(product, vendors):
     assert [picture["size_bytes"] > 1000 for call in log["calls"] for picture in call["pictures"]]
 
 
-async def test_a_provider_without_a_key_may_be_chosen_and_works_once_it_has_one(product, tmp_path):
+async def test_a_provider_without_a_key_may_be_chosen_and_works_once_it_has_one(product, give_key):
     settings = (await product.client.get("/api/settings", headers=product.admin)).json()
     assert set(settings["provider_concurrency"]) == {"darkroom", "gemini", "openai", "turbotext"}
     await product.change_slot(chain=[step("turbotext", "generate_image2image")])
@@ -79,8 +111,7 @@ async def test_a_provider_without_a_key_may_be_chosen_and_works_once_it_has_one(
     assert (refused.status_code, refused.json()["code"]) == (502, "provider-failed")
     [attempt] = (await product.job(refused.headers["x-job-id"]))["attempts"]
     assert (attempt["outcome"], attempt["error"]) == ("bad_configuration", "The provider turbotext has no key.")
-    (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
-    await product.parts.accounts.sync_credentials_file()  # what maintenance does each second
+    await give_key()
     assert (await product.send(pictures.jpeg(60, 40))).status_code == 200
 
 
@@ -109,10 +140,9 @@ async def test_health_names_every_provider_and_asks_a_vendor_once_a_minute(produ
 
 
 @pytest.mark.parametrize("act", ["deliver", "blocked"])
-async def test_a_link_for_the_vendor_lives_as_long_as_the_job(product, vendors, tmp_path, product_log, act):
-    (tmp_path / "keys.json").write_text(json.dumps({"providers": {"turbotext": {"api_key": KEYS[2]}}}))
-    await product.parts.accounts.sync_credentials_file()
-    await product.change_slot(chain=[step("turbotext", "generate_image2image", prompt="as a hero canary-prompt")])
+async def test_a_link_for_the_vendor_lives_as_long_as_the_job(product, vendors, give_key, product_log, act):
+    await give_key()
+    await product.change_slot(chain=[TURBOTEXT])
     await vendors.play("turbotext", act)
     answer = await product.send(pictures.jpeg(600, 400))
     assert answer.status_code == {"deliver": 200, "blocked": 422}[act], answer.text

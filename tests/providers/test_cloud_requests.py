@@ -159,9 +159,22 @@ def test_a_base_address_is_right_with_and_without_its_ending(text):
 
 
 def test_a_vendors_words_are_one_short_line_without_what_it_was_told():
-    said = quoted("line\r\n\x1b[2J key-1 prompt-1 " + "x" * 500, "key-1", "prompt-1", "")
+    said = quoted("line\r\n\x1b[2J key-1 prompt-1 " + "x " * 500, "key-1", "prompt-1", "")
     assert said.startswith("line [2J … … x")
     assert len(said) == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a hero called Anna flies", "…"),
+        ('bad word "ANNA" in prompt', 'bad word "…" in prompt'),
+        ("no picture at https://photos.example/public/inputs/abc?x=1 found", "no picture at … found"),
+        (f"input {'aB3_' * 12} is gone", "input … is gone"),
+    ],
+)
+def test_a_vendors_words_hold_no_guest_and_no_link(text, left):
+    assert quoted(text, "key-1", "A hero called Anna flies", "Anna") == left
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """Where drivers may connect to, and how a line that does not come about is told."""
 
+import asyncio
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
 from yarl import URL
 
 from photochanger.adapters.providers import http as kit
-from photochanger.adapters.providers.driver import BadAnswer, BadConfiguration, Unreachable
+from photochanger.adapters.providers.driver import BadAnswer, BadConfiguration, TimedOut, Unreachable
 from photochanger.adapters.providers.http import VendorHttp
 from photochanger.adapters.providers.reach import OutOfReach, Reach, is_private
 from photochanger.core.clock import SystemClock
@@ -104,12 +108,33 @@ async def test_a_name_that_leads_into_the_own_network_is_refused_after_it_was_re
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable(http, monkeypatch):
-    async def nowhere(*_, **__):
+    def nowhere(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", nowhere)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     with pytest.raises(Unreachable, match=r"vendor\.example: its name does not resolve"):
         await ask(http, "https://vendor.example/a")
+
+
+async def test_names_that_nobody_answers_for_take_no_threads_that_others_need(http, monkeypatch):
+    monkeypatch.setattr(kit, "_CONNECT_SECONDS", 0.3)
+    answered, look_up = threading.Event(), socket.getaddrinfo
+
+    def hangs(host, *options, **named):
+        if str(host).endswith(".example"):
+            answered.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return look_up(host, *options, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    asking = [ask(http, f"https://{number}.vendor.example/a") for number in range(40)]
+    try:
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(failure) for failure in ended} == {Unreachable}
+        async with asyncio.timeout(20):
+            assert await asyncio.to_thread(abs, -1) == 1
+    finally:
+        answered.set()
 
 
 async def test_no_route_is_unreachable(http, monkeypatch):
@@ -121,14 +146,34 @@ async def test_no_route_is_unreachable(http, monkeypatch):
         await ask(http, "http://127.0.0.1:1/a")
 
 
-async def test_a_line_that_answers_nothing_is_unreachable_soon(http, monkeypatch):
-    monkeypatch.setattr(kit, "_CONNECT_SECONDS", 0.3)
+@contextmanager
+def silent_address() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         for other in (first, second):  # who is let in; the kernel drops everybody after them
             other.settimeout(0)
             other.connect_ex(full.getsockname())
-        with pytest.raises(Unreachable, match="too long to connect"):
-            await ask(http, f"http://127.0.0.1:{full.getsockname()[1]}/a")
+        yield f"http://127.0.0.1:{full.getsockname()[1]}/a"
+
+
+async def test_a_line_that_answers_nothing_is_unreachable_soon(http, monkeypatch):
+    monkeypatch.setattr(kit, "_CONNECT_SECONDS", 0.3)
+    with silent_address() as url, pytest.raises(Unreachable, match="too long to connect"):
+        await ask(http, url)
+
+
+async def test_after_a_silent_line_the_next_vendors_has_to_be_quick_until_one_answers(http, vendors, monkeypatch):
+    monkeypatch.setattr(kit, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(kit, "_QUICK_SECONDS", 0.2)
+    with silent_address() as one, silent_address() as other:
+        with pytest.raises(Unreachable):
+            await ask(http, one)
+        monkeypatch.setattr(kit, "_CONNECT_SECONDS", 60.0)
+        async with asyncio.timeout(30):
+            with pytest.raises(Unreachable):
+                await ask(http, other)
+        await ask(http, f"{vendors.url}/log")
+        with pytest.raises(TimedOut):
+            await http.ask("GET", URL(one), own_hosts=OWN, deadline=http.after(1))
 
 
 async def test_what_speaks_no_tls_is_unreachable(http, vendors):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import psutil
 from aiohttp import web
 
 from photochanger.vendors.app import create_vendors, settings
@@ -35,9 +36,11 @@ class Vendors:
         return dict(line.split("=", 1) for line in settings(f"127.0.0.1:{self.port}"))
 
     @property
-    def connection_count(self) -> int:
-        assert self._runner.server is not None
-        return len(self._runner.server.connections)
+    def socket_count(self) -> int:
+        """What the kernel holds open to us and for us, our half closed by the other end included."""
+        ends = psutil.Process().net_connections("tcp")
+        ours = [end for end in ends if end.status != psutil.CONN_LISTEN]
+        return sum(self.port in [address.port for address in (end.laddr, end.raddr) if address] for end in ours)
 
     async def restart(self) -> None:
         for vendor in ("gemini", "openai", "turbotext"):

@@ -60,7 +60,7 @@ class GeminiVendor:
             return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
         entry = self._note(request.match_info["model"], behaviour, question)
         await asyncio.sleep(behaviour.delay_ms / 1000)
-        if refused := _refused(request, behaviour):
+        if refused := _refused(request, behaviour, question.prompt):
             return refused
         try:
             document = await _document(question, behaviour, entry)
@@ -142,7 +142,7 @@ def _keyless(request: web.Request) -> web.Response | None:
     return _error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers.")
 
 
-def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:
+def _refused(request: web.Request, behaviour: Behaviour, prompt: str = "") -> web.Response | None:
     model = request.match_info["model"]
     match behaviour.do:
         case "rate_limited":
@@ -153,6 +153,8 @@ def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:
             return _error(status, reason, "The model is overloaded.", behaviour.retry_after_seconds)
         case "wrong_key":
             return _error(400, "INVALID_ARGUMENT", f"API key not valid: {request.headers['x-goog-api-key']}")
+        case "echo":
+            return _error(400, "INVALID_ARGUMENT", f"Unsupported words: {' '.join(prompt.split()[-3:])}")
         case "retired_model":
             return _error(404, "NOT_FOUND", f"models/{model} is not found for API version v1beta.")
     return None

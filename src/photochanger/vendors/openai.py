@@ -55,13 +55,13 @@ class OpenAIVendor:
             "images/edits",
             behaviour,
             pictures=[Received.of(name, data) for name, data in files],
-            prompt=texts.pop("prompt"),
+            prompt=texts["prompt"],
             price_micros=self.actor.script.price_micros or 0,
             model=texts.pop("model", None),
-            options=dict(texts),
+            options={name: value for name, value in texts.items() if name != "prompt"},
         )
         await asyncio.sleep(behaviour.delay_ms / 1000)
-        if refused := _refused(request, behaviour):
+        if refused := _refused(request, behaviour, texts["prompt"]):
             return refused
         try:
             picture = await _picture(photos[0], behaviour, texts.get("size", "auto"))
@@ -117,7 +117,7 @@ def _shape(size: str) -> str:
     return f"{across // shared}:{down // shared}"
 
 
-def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:
+def _refused(request: web.Request, behaviour: Behaviour, prompt: str = "") -> web.Response | None:
     match behaviour.do:
         case "rate_limited":
             return _error(429, "rate_limit_exceeded", "Rate limit reached.", behaviour.retry_after_seconds)
@@ -128,6 +128,8 @@ def _refused(request: web.Request, behaviour: Behaviour) -> web.Response | None:
             return _error(401, "invalid_api_key", f"Incorrect API key provided: {key}")
         case "retired_model":
             return _error(404, "model_not_found", "The model does not exist or you do not have access to it.")
+        case "echo":
+            return _error(400, "invalid_prompt", f"Unsupported prompt: {prompt}")
         case "blocked":
             return _error(400, behaviour.reason or "moderation_blocked", "Your request was rejected.")
     return None

@@ -23,11 +23,11 @@ def answer_picture(vendor: str, photo: bytes, behaviour: Behaviour, shape: str) 
         return _NO_PICTURE
     if behaviour.do == "megapixels":
         return _megapixels()
-    picture = _transformed(vendor, photo, behaviour.format, behaviour.shape or shape)
+    picture = _transformed(vendor, photo, behaviour, behaviour.shape or shape)
     return picture[: len(picture) * 3 // 5] if behaviour.do == "truncated" else picture
 
 
-def _transformed(vendor: str, photo: bytes, kind: str, shape: str) -> bytes:
+def _transformed(vendor: str, photo: bytes, behaviour: Behaviour, shape: str) -> bytes:
     across, down = (int(part) for part in shape.split(":"))
     width = round(_SIDE * math.sqrt(across / down))
     height = round(_SIDE * math.sqrt(down / across))
@@ -35,7 +35,10 @@ def _transformed(vendor: str, photo: bytes, kind: str, shape: str) -> bytes:
         image = pyvips.Image.thumbnail_buffer(photo, width, height=height, crop="centre")
         flat = image.flatten() if image.hasalpha() else image
         tinted = (flat.colourspace("srgb") * list(_TINTS[vendor])).cast("uchar")
-        data: bytes = tinted.copy(interpretation="srgb").write_to_buffer(_SUFFIXES[kind], keep="none")
+        final = tinted.copy(interpretation="srgb")
+        if behaviour.transparent:
+            final = final.bandjoin((pyvips.Image.xyz(final.width, final.height)[0] > final.width / 2).cast("uchar"))
+        data: bytes = final.write_to_buffer(_SUFFIXES[behaviour.format], keep="none")
     except pyvips.Error:
         raise NoPhoto from None
     return data

@@ -15,6 +15,7 @@ Act = Literal[
     "server_error",
     "wrong_key",
     "retired_model",
+    "echo",  # refused in words that repeat the prompt or its end, and the photo's link where there is one
     "flaky",  # faults on the way to a picture that is made: while it is asked for, and when it is fetched
     "queue",  # for ever waiting in the queue; where there is none, silence
     "hang",
@@ -53,6 +54,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Null: as it was asked for."""
     by_link: bool = False
     """OpenAI's: the picture lies behind a link, as some of those who speak like it do."""
+    transparent: bool = False
+    """Half of a PNG or WebP is clear."""
     content_type: str | None = None
     """A wrong one; null: the right one."""
 

@@ -23,6 +23,7 @@ _PICTURES = {
 _FETCH_SECONDS = 20.0
 _IN_BODY = {"drip", "reset", "cut", "endless", "gzip_bomb", "redirect"}
 _FLAKY_FAULTS = 2
+_UNREADABLE = "the picture at the link cannot be read"
 
 
 class _Job(Struct):
@@ -82,7 +83,7 @@ class TurbotextVendor:
         if refused := _refused(request, behaviour):
             return refused
         entry = self._note(method, behaviour, form)
-        work = asyncio.create_task(self._make(entry, behaviour, [form[field] for field in _PICTURES[method]]))
+        work = asyncio.create_task(self._make(entry, behaviour, form))
         self._jobs[entry.number] = _Job(behaviour, entry, work, _FLAKY_FAULTS if behaviour.do == "flaky" else 0)
         return web.json_response({"success": True, "queueid": entry.number})
 
@@ -98,9 +99,12 @@ class TurbotextVendor:
             options={name: value for name, value in form.items() if name not in plain},
         )
 
-    async def _make(self, entry: Entry, behaviour: Behaviour, links: list[str]) -> bytes:
-        photos = [await self._fetched(link) for link in links]
+    async def _make(self, entry: Entry, behaviour: Behaviour, form: dict[str, str]) -> bytes:
         fields = _PICTURES[entry.operation]
+        links = [form[field] for field in fields]
+        if behaviour.do == "echo":
+            raise NoPhoto(f"cannot make {form.get('content')} of {' and '.join(links)}")
+        photos = [await self._fetched(link) for link in links]
         entry.pictures = [Received.of(field, photo) for field, photo in zip(fields, photos, strict=True)]
         await asyncio.sleep(behaviour.delay_ms / 1000)
         return await asyncio.to_thread(answer_picture, "turbotext", photos[0], behaviour, "1:1")
@@ -123,9 +127,10 @@ class TurbotextVendor:
             return web.Response(status=503)
         if job.behaviour.do == "queue" or not job.work.done():
             return web.json_response({"action": "reconnect"})
-        if job.work.exception() is not None:
+        failure = job.work.exception()
+        if failure is not None:
             job.entry.price_micros = 0
-            return web.json_response({"success": False, "error": "the picture at the link cannot be read"})
+            return web.json_response({"success": False, "error": str(failure) or _UNREADABLE})
         return web.json_response(_outcome(job))
 
     async def _result(self, request: web.Request) -> web.StreamResponse:

@@ -33,8 +33,14 @@ class TransformRequest(Struct, frozen=True):
     prompt: str = ""
     model: str | None = None
     references: tuple[Reference, ...] = ()
+    guest_words: tuple[str, ...] = ()
+    """What the guest said, as far as the prompt has it. Like the prompt it is in no error's text."""
     publish: Callable[[bytes], Awaitable[str]] | None = None
     """Puts bytes under a public link that lives as long as the job: for vendors that only take links."""
+
+    @property
+    def confidential(self) -> tuple[str, ...]:
+        return (self.prompt, *self.guest_words)
 
 
 class ProviderImage(Struct, frozen=True):
@@ -117,6 +123,10 @@ class Interrupted(Unavailable):
     """The connection broke after the request was sent."""
 
     cost_micros = None
+
+
+class Silent(Interrupted):
+    """The other end acknowledges nothing any more: the line is cut, not the vendor slow."""
 
 
 class NoImage(ProviderError):

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
@@ -69,7 +69,7 @@ class Gemini:
         body = msgspec.json.encode(_question(request, settings))
         if len(body) > _REQUEST_BYTES:
             raise BadConfiguration("photo and template images together are over the 20 MB that Gemini takes")
-        answer = await self._ask("POST", f"{model}:generateContent", request.deadline, body, request.prompt)
+        answer = await self._ask("POST", f"{model}:generateContent", request.deadline, body, request.confidential)
         document = answer.document()
         picture = _picture(document)
         usage = member(document, "usageMetadata")
@@ -85,7 +85,7 @@ class Gemini:
         await self._ask("GET", self.model, self._http.after(PROBE_SECONDS))
 
     async def _ask(
-        self, method: str, path: str, deadline: float, body: bytes | None = None, prompt: str = ""
+        self, method: str, path: str, deadline: float, body: bytes | None = None, confidential: Collection[str] = ()
     ) -> Answer:
         key = self._vendor.needed_key()
         answer = await self._http.ask(
@@ -97,7 +97,7 @@ class Gemini:
             body=body,
         )
         if answer.status != OK:
-            raise _refusal(answer, key, prompt)
+            raise _refusal(answer, key, *confidential)
         return answer
 
     async def close(self) -> None:

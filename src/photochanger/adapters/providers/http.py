@@ -4,6 +4,9 @@ Does not decide whether to ask again: the window does. Nothing of a request or a
 """
 
 import asyncio
+import errno
+import math
+import socket
 import zlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp import AddrInfoType
 from msgspec import Struct
 from yarl import URL
 
@@ -18,6 +22,7 @@ from photochanger.adapters.providers.driver import (
     BadAnswer,
     BadConfiguration,
     Interrupted,
+    Silent,
     TimedOut,
     Unreachable,
 )
@@ -26,8 +31,16 @@ from photochanger.core.clock import Clock
 from photochanger.core.limits import KIB, MIB
 
 ANSWER_BYTES = 64 * MIB
-_CONNECT_SECONDS = 2.5
+_CONNECT_SECONDS = 2.0
 """Name, TCP and TLS. A line that takes longer is as good as cut: the next step has to answer."""
+_SUSPECT_SECONDS = 5.0
+"""For so long after one vendor's line was silent it may be the venue's: the next vendor's has to be quick."""
+_QUICK_SECONDS = 0.8
+_WATCH = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 2500}
+"""A line is cut on which the other end acknowledges nothing for three seconds, not even the kernel's probes.
+
+Shorter would cut lines that are only crowded. Where a system lacks an option, a silent line is a vendor that hangs.
+"""
 _CHUNK_BYTES = 256 * KIB
 _MAY_BE_PACKED = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -57,6 +70,7 @@ class VendorHttp:
         self._clock = clock
         self._reach = Reach(allowed_hosts)
         self._session: aiohttp.ClientSession | None = None
+        self._silent_at = -math.inf
 
     def after(self, seconds: float) -> float:
         """The deadline so many seconds from now."""
@@ -101,10 +115,14 @@ class VendorHttp:
     async def _exchange(self, method: str, url: URL, max_bytes: int, **options: Any) -> Answer:
         host = url.host
         session = self._opened()
+        is_suspect = self._clock.monotonic() - self._silent_at < _SUSPECT_SECONDS
+        timeout = aiohttp.ClientTimeout(total=None, connect=_QUICK_SECONDS if is_suspect else _CONNECT_SECONDS)
         try:
-            async with session.request(method, url, allow_redirects=False, **options) as response:
+            async with session.request(method, url, allow_redirects=False, timeout=timeout, **options) as response:
+                self._silent_at = -math.inf
                 return Answer(response.status, response.headers, await _read(response, max_bytes))
         except aiohttp.ConnectionTimeoutError:
+            self._silent_at = self._clock.monotonic()
             raise Unreachable(f"{host} took too long to connect to") from None
         except aiohttp.ClientSSLError:  # also what a hotel's sign-in page answers with
             raise Unreachable(f"{host} shows no certificate that can be trusted") from None
@@ -117,20 +135,34 @@ class VendorHttp:
         except aiohttp.ClientPayloadError:
             raise BadAnswer("the answer was cut short") from None
         except aiohttp.ClientError as error:  # its text may hold the address
+            if isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+                self._silent_at = self._clock.monotonic()
+                raise Silent(f"the line to {host} is silent") from None
             raise Interrupted(f"the connection to {host} broke: {type(error).__name__}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # How many calls run at once is for the places to say.
-                connector=aiohttp.TCPConnector(limit=0, resolver=self._reach.resolver()),
+                connector=aiohttp.TCPConnector(
+                    limit=0, resolver=self._reach.resolver(), socket_factory=_watched_socket
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
                 headers={"User-Agent": "photochanger", "Accept-Encoding": "identity"},
                 auto_decompress=False,
                 max_field_size=32 * KIB,
             )
         return self._session
+
+
+def _watched_socket(address: AddrInfoType) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _WATCH.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

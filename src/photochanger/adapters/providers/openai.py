@@ -1,5 +1,6 @@
 """OpenAI's image edits, and whoever speaks like them: gateways and self-hosted models behind OPENAI_BASE_URL."""
 
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
@@ -60,7 +61,7 @@ class OpenAI:
     async def transform(self, request: TransformRequest) -> ProviderImage:
         model = request.model or self.model
         form = _form(request, cast("OpenAIEdit", request.settings), model)
-        answer = await self._ask("POST", "images/edits", request.deadline, form, request.prompt)
+        answer = await self._ask("POST", "images/edits", request.deadline, form, request.confidential)
         document = answer.document()
         picture = await self._picture(document, request.deadline)
         return ProviderImage(
@@ -94,7 +95,12 @@ class OpenAI:
         await self._ask("GET", "models", self._http.after(PROBE_SECONDS))
 
     async def _ask(
-        self, method: str, path: str, deadline: float, form: aiohttp.FormData | None = None, prompt: str = ""
+        self,
+        method: str,
+        path: str,
+        deadline: float,
+        form: aiohttp.FormData | None = None,
+        confidential: Collection[str] = (),
     ) -> Answer:
         key = self._vendor.needed_key()
         answer = await self._http.ask(
@@ -106,7 +112,7 @@ class OpenAI:
             body=form,
         )
         if answer.status != OK:
-            raise _refusal(answer, key, prompt)
+            raise _refusal(answer, key, *confidential)
         return answer
 
     async def close(self) -> None:

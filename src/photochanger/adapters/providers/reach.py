@@ -3,11 +3,13 @@
 The address that was checked is the one that is connected to: a name cannot mean something else a moment later.
 """
 
+import asyncio
 import socket
 from collections.abc import Collection
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from threading import Thread
 
-from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -80,15 +82,46 @@ def is_private(host: str) -> bool:
 class _CheckedResolver(AbstractResolver):
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self._names = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._names.resolve(host, port, family)
+        found = await _looked_up(host, port, family)
         if not self._reach.may_be_private(host, port) and any(is_private(each["host"]) for each in found):
             raise PrivateAddress(f"{host} leads into a private network")
         return found
 
     async def close(self) -> None:
-        await self._names.close()
+        pass
+
+
+async def _looked_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    """In a thread of its own, that nothing waits for: without a network the system's resolver hangs for half a minute,
+    and files and the database need the event loop's few threads. There are as many as names: aiohttp asks each once.
+    """
+    answer: Future[list[ResolveResult]] = Future()
+    answer.set_running_or_notify_cancel()
+
+    def look() -> None:
+        try:
+            answer.set_result(_addresses(host, port, family))
+        except Exception as failure:  # noqa: BLE001 – raised where it is awaited
+            answer.set_exception(failure)
+
+    Thread(target=look, name=f"name of {host}", daemon=True).start()
+    return await asyncio.wrap_future(answer)
+
+
+def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=port,
+            family=kind,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for kind, _, protocol, _, address in found
+    ]

@@ -4,7 +4,7 @@ Which field takes what is the table OPERATIONS; the code knows no method by name
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -143,10 +143,10 @@ class Turbotext:
             raise BadConfiguration("it says that nothing is available for this key")
 
     async def _ask(self, method: str, parameters: Mapping[str, str], request: TransformRequest) -> dict[str, Any]:
-        return await self._post(method, parameters, request.deadline, request.prompt)
+        return await self._post(method, parameters, request.deadline, request.confidential)
 
     async def _post(
-        self, method: str, parameters: Mapping[str, str], deadline: float, prompt: str = ""
+        self, method: str, parameters: Mapping[str, str], deadline: float, confidential: Collection[str] = ()
     ) -> dict[str, Any]:
         key = self._vendor.needed_key()
         answer = await self._http.ask(
@@ -158,7 +158,7 @@ class Turbotext:
             body=urlencode(parameters).encode(),
         )
         if answer.status != OK:
-            raise refusal(answer, "", key, prompt)
+            raise refusal(answer, "", key, *confidential)
         return answer.document()
 
     async def close(self) -> None:
@@ -201,6 +201,8 @@ def _link(answer: dict[str, Any]) -> str | None:
 
 def _unsuccessful(answer: dict[str, Any], request: TransformRequest, *, cost_micros: int | None) -> BadAnswer:
     says = next(filter(None, (text_at(answer, name) for name in ("error", "message", "text"))), "")
-    failure = BadAnswer(f"it gave up: {quoted(says, request.prompt)}" if says else "it gave up and did not say why")
+    failure = BadAnswer(
+        f"it gave up: {quoted(says, *request.confidential)}" if says else "it gave up and did not say why"
+    )
     failure.cost_micros = cost_micros
     return failure

@@ -23,6 +23,7 @@ _MAY_PASS = {408, 409, 425}
 _TOO_MANY = 429
 _SERVER_FAULT = 500
 _QUOTED_CHARACTERS = 200
+_LINK_OR_TOKEN = re.compile(r"https?://\S+|[\w~+/=.%-]{40,}")
 
 
 class Vendor(Struct, frozen=True):
@@ -76,8 +77,9 @@ def seconds_in(headers: Mapping[str, str]) -> float | None:
 
 def quoted(text: str, *secrets: str) -> str:
     """A vendor's words in one short line, without what it was told in confidence."""
-    for secret in secrets:
-        text = text.replace(secret, "…") if secret else text
+    text = _LINK_OR_TOKEN.sub("…", text)
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # a whole prompt before a word of it
+        text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
     return re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]+", " ", text)[:_QUOTED_CHARACTERS]
 
 

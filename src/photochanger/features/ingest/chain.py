@@ -1,39 +1,25 @@
 """Runs a slot's chain inside the window: each step one provider, the next one only when it failed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
-from uuid import UUID
-
-import msgspec
-import structlog
-from msgspec import Struct
+from functools import partial
 
 from photochanger.adapters.coordination.breaker import Breaker, Breakers
-from photochanger.adapters.coordination.places import NoPlace, Places
-from photochanger.adapters.imaging.imaging import Imaging, Prepared, Rendered
+from photochanger.adapters.coordination.places import NoPlace
 from photochanger.adapters.providers.driver import (
     BadAnswer,
-    Driver,
     NoImage,
     ProviderError,
-    ProviderImage,
     RateLimited,
-    Reference,
     Rejected,
     TimedOut,
-    TransformRequest,
     Unavailable,
     Unreachable,
 )
 from photochanger.adapters.providers.registry import Providers
-from photochanger.adapters.providers.vendor import quoted
-from photochanger.core import limits
 from photochanger.core.clock import Clock
-from photochanger.core.documents import parse_json
 from photochanger.core.errors import Problem
+from photochanger.features.ingest.call import Begins, Begun, Calls, Delivered, NotCalled, Order, price
 from photochanger.features.ingest.plan import (
-    LOCAL_RESERVE,
     Plan,
     PlannedStep,
     State,
@@ -41,63 +27,19 @@ from photochanger.features.ingest.plan import (
     is_cut_by_window,
     next_call,
 )
-from photochanger.features.ingest.window import Window
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.service import new_attempt
-from photochanger.features.media.inputs import Publish
-from photochanger.features.prices.service import PriceBook
-from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import Step
-
-Prepare = Callable[[int], Awaitable[Prepared]]
-"""The photo with at most so many pixels."""
-Begun = Callable[[Attempt], Awaitable[None]]
-"""Writes the attempt down before the call, so that a crash leaves a trace of possible cost."""
-
-_USAGE_BYTES = 64 * limits.KIB
-
-log = structlog.get_logger()
 
 
 class _CutShort(TimedOut):
     """By the window, not by the step's own `timeout_ms` nor by the vendor."""
 
 
-class Delivered(Struct, kw_only=True):
-    rendered: Rendered
-    provider: str
-
-
-class Order(Struct, kw_only=True):
-    """What one job asks of its chain."""
-
-    job_id: UUID
-    steps: list[Step]
-    only_local: bool
-    """Whether steps that may cost are passed over."""
-    keep_shape: bool
-    prepare: Prepare
-    references: tuple[Reference, ...]
-    settings: Settings
-    window: Window
-    prompt_of: Callable[[Step], str]
-    """A step's final words."""
-    late_seconds: float
-    """How long the last step may go on after the window closed."""
-    prices: PriceBook
-    """For calls of which the vendor does not say what they cost."""
-    keeps_reserve: bool
-    """Whether the original is handed back when every step fails, which takes some of the window too."""
-    publish: Publish
-
-
 class ChainRunner:
-    def __init__(
-        self, *, providers: Providers, imaging: Imaging, places: Places, breakers: Breakers, clock: Clock
-    ) -> None:
+    def __init__(self, calls: Calls, *, providers: Providers, breakers: Breakers, clock: Clock) -> None:
+        self._calls = calls
         self._providers = providers
-        self._imaging = imaging
-        self._places = places
         self._breakers = breakers
         self._clock = clock
 
@@ -123,7 +65,7 @@ class ChainRunner:
             await asyncio.sleep(call.after - self._clock.monotonic())
             attempt = self._attempt(order, plan.steps[call.state.at], attempts)
             try:
-                return await self._call(order, plan, call.state, attempt, begun)
+                return await self._call(order, plan, call.state, attempt, partial(begun, attempts))
             except (ProviderError, NoPlace) as failure:
                 failures.append(failure)
                 call = next_call(plan, call.state, self._clock.monotonic(), failure, skips)
@@ -157,11 +99,11 @@ class ChainRunner:
         attempts.append(attempt)
         return attempt
 
-    async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begun) -> Delivered:
+    async def _call(self, order: Order, plan: Plan, state: State, attempt: Attempt, begun: Begins) -> Delivered:
         step = order.steps[plan.steps[state.at].number]
         breaker, began = self._breaker(step), self._clock.monotonic()
         try:
-            delivered = await self._called(order, step, state.ends, attempt, begun)
+            delivered = await self._calls.make(order, step, state.ends, attempt, begun)
         except NoPlace as failure:
             attempt.outcome, attempt.error = "skipped", str(failure)
             raise
@@ -170,8 +112,10 @@ class ChainRunner:
             if attempt.cost_micros is None and failure.cost_micros is not None:
                 attempt.cost_micros = failure.cost_micros
                 if isinstance(failure, NoImage | Rejected):  # an answer, which some vendors bill
-                    attempt.cost_micros = _price(order, attempt, has_image=False)
-            if isinstance(failure, Unavailable | TimedOut):
+                    attempt.cost_micros = price(order, attempt, has_image=False)
+            if isinstance(failure, NotCalled):
+                attempt.cost_micros = 0
+            elif isinstance(failure, Unavailable | TimedOut):
                 breaker.failed(is_unreachable=isinstance(failure, Unreachable))
             else:
                 breaker.went_well()  # it answers
@@ -185,32 +129,6 @@ class ChainRunner:
         breaker.went_well()
         return delivered
 
-    async def _called(self, order: Order, step: Step, ends: float, attempt: Attempt, begun: Begun) -> Delivered:
-        """One call and what it takes: a place, the photo in its size, a picture made ready to be handed out."""
-        driver = self._providers.get(step.provider)
-        is_local = driver.capabilities.is_local
-        seconds = min(ends - self._clock.monotonic(), order.window.left())
-        place = self._places.take(
-            f"provider:{step.provider}",
-            places=order.settings.provider_concurrency.get(step.provider, 1),
-            per_minute=order.settings.provider_per_minute.get(step.provider),
-            wait_seconds=max(seconds - LOCAL_RESERVE, seconds / 2),  # one that leaves no time for the call is none
-        )
-        async with place:
-            prepared = await order.prepare(limits.LOCAL_PIXELS if is_local else limits.REMOTE_PIXELS)
-            attempt.cost_micros = 0 if is_local else None  # from here on it may be billed
-            await begun(attempt)
-            began = self._clock.monotonic()
-            try:
-                async with asyncio.timeout(ends - began):
-                    image = await _called(driver, self._request(order, step, driver, prepared, ends))
-            except TimeoutError:
-                raise TimedOut(f"no answer within {ends - began:.1f} s") from None
-            _note(order, attempt, image)
-            # Only the window may cut this: a picture that was paid for is not bought again from the next vendor.
-            rendered = await self._render(order, prepared, image, is_clean=is_local)
-        return Delivered(rendered=rendered, provider=step.provider)
-
     def _breaker(self, step: Step) -> Breaker:
         model = self._model(step)
         return self._breakers.of(f"{step.provider}:{model}" if model else step.provider)
@@ -218,67 +136,6 @@ class ChainRunner:
     def _model(self, step: Step) -> str | None:
         driver = self._providers.find(step.provider)
         return step.model or (driver.model if driver else None)
-
-    def _request(
-        self, order: Order, step: Step, driver: Driver, prepared: Prepared, deadline: float
-    ) -> TransformRequest:
-        return TransformRequest(
-            photo=prepared.picture,
-            operation=step.operation,
-            settings=self._providers.settings_of(step.provider, step.operation, step.settings),
-            prompt=order.prompt_of(step),
-            model=step.model,
-            references=tuple(each for each in order.references if each.role in driver.capabilities.reference_roles),
-            deadline=deadline,
-            publish=order.publish,
-            width=prepared.source_width,
-            height=prepared.source_height,
-        )
-
-    async def _render(self, order: Order, prepared: Prepared, image: ProviderImage, *, is_clean: bool) -> Rendered:
-        return await self._imaging.render(
-            image.data,
-            width=prepared.source_width,
-            height=prepared.source_height,
-            has_alpha=prepared.has_alpha,
-            keep_shape=order.keep_shape,
-            max_pixels=limits.PIXELS,
-            is_clean=is_clean,
-        )
-
-
-async def _called(driver: Driver, request: TransformRequest) -> ProviderImage:
-    """A driver's own mistake ends its step, not the photo: the next step may well deliver."""
-    try:
-        return await driver.transform(request)
-    except (ProviderError, TimeoutError, Problem):
-        raise
-    except Exception as error:
-        log.exception("provider.crashed", provider=driver.name)
-        raise BadAnswer("the driver crashed") from error
-
-
-def _note(order: Order, attempt: Attempt, image: ProviderImage) -> None:
-    attempt.model = image.model
-    attempt.vendor_request_id = image.vendor_request_id and quoted(image.vendor_request_id)
-    attempt.usage = _kept(image.usage)
-    attempt.cost_micros = image.cost_micros
-    if attempt.cost_micros is None:
-        attempt.cost_micros = _price(order, attempt, has_image=True)
-
-
-def _kept(usage: object) -> dict[str, Any] | None:
-    """What a vendor says of its work, where it is an object that a database can keep: no photo is lost for it."""
-    try:
-        said = msgspec.json.encode(usage)
-        kept = parse_json(said) if len(said) <= _USAGE_BYTES else None
-    except (Problem, UnicodeError):
-        return None
-    return kept if isinstance(kept, dict) else None
-
-
-def _price(order: Order, attempt: Attempt, *, has_image: bool) -> int | None:
-    return order.prices.cost(attempt.provider, attempt.model, attempt.usage, attempt.started_at, has_image=has_image)
 
 
 def _problem_for(failures: list[ProviderError | NoPlace]) -> Problem:

@@ -1,6 +1,7 @@
 """Ends a job: bytes first, then the job, its media, attempts, album and audit in one transaction, then the notice."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,9 +39,12 @@ class Finish:
         self._retention = retention
         self._notices = notices
 
-    async def begin_attempt(self, attempt: Attempt) -> None:
+    async def begin_attempts_last(self, attempts: Sequence[Attempt]) -> None:
+        """How the one before it ended is known by now, and what it cost: a crash shall not make it unknown again."""
         async with self._database.write() as session:
-            jobs_in(session).begin_attempt(attempt)
+            for before in attempts[-2:-1]:
+                await jobs_in(session).settle_attempt(before)
+            jobs_in(session).begin_attempt(attempts[-1])
 
     async def keep(self, slot_id: str, rendered: Rendered) -> list[Media]:
         """Stores the result and its renditions; where one fails, none is left."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from photochanger.adapters.providers.driver import (
     NoImage,
     RateLimited,
+    Silent,
     Unavailable,
     Unreachable,
 )
@@ -121,6 +122,8 @@ def _pause(plan: Plan, state: State, failure: Exception) -> float | None:
         case RateLimited(retry_after=seconds):
             return max(_SHORT_PAUSE, seconds or 0.0)  # some vendors say 0, photo after photo
         case Unreachable():
+            return None
+        case Silent() if not is_last:  # the guest has waited long enough for this line
             return None
         case Unavailable() if is_last or state.calls < 2:  # noqa: PLR2004 – once more
             return _growing(state.calls - 1)

@@ -17,11 +17,12 @@ from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.core.ids import parse_id
 from photochanger.features.ingest.budget import Budgets
-from photochanger.features.ingest.chain import ChainRunner, Delivered, Order
+from photochanger.features.ingest.call import Delivered, Order
+from photochanger.features.ingest.chain import ChainRunner
 from photochanger.features.ingest.finish import Finish
 from photochanger.features.ingest.late import END_PAUSE_SECONDS, END_TRIES, LATE_SECONDS, LatePhotos, Making
 from photochanger.features.ingest.plan import LOCAL_RESERVE
-from photochanger.features.ingest.prompts import fill
+from photochanger.features.ingest.prompts import fill, words_of
 from photochanger.features.ingest.schemas import Answer, Ending, Work
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.media.inputs import Inputs
@@ -210,11 +211,12 @@ class JobRunner:
                     prices=await self._prices.book(),
                     window=work.window,
                     prompt_of=lambda step: fill(step.prompt, work.source.variables, defaults),
+                    guest_words=words_of(work.source.variables.values()),
                     late_seconds=LATE_SECONDS if work.may_be_late else 0.0,
                     keeps_reserve=config.failure_policy == "original",
                     publish=publish,
                 )
-                return await self._chain.run(order, attempts, self._finish.begin_attempt)
+                return await self._chain.run(order, attempts, self._finish.begin_attempts_last)
         finally:
             work.timings.provider = work.window.elapsed() - began
 

@@ -98,6 +98,8 @@ class Reconciler:
                 if await jobs.finish(job.id, values):
                     done.jobs_closed += 1
                     await record(session, self._clock, Actor.system(), "job.interrupted", str(job.id))
+            if closed:
+                await jobs.sum_costs([job.id for job in closed])
             given_up = await jobs.give_up_late(dead, now=now, grace=JOB_GRACE)
         for job_id in (*(job.id for job in closed), *given_up):
             self._notices.publish(f"job:{job_id}")
