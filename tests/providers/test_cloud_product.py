@@ -1,6 +1,7 @@
 """The cloud providers inside the product: from a key to the photo in the sender's hand."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ GEMINI = step("gemini", prompt="as a hero canary-prompt")
 OPENAI = step("openai", prompt="as a hero canary-prompt")
 TURBOTEXT = step("turbotext", "generate_image2image", prompt="as a hero canary-prompt")
 CHAINS = {"gemini": GEMINI, "openai": OPENAI, "turbotext": TURBOTEXT}
-ANSWERS = [
+ANSWERS: list[dict[str, Any]] = [
     {"shape": "1:1"},
     {"shape": "9:16", "format": "webp"},
     {"format": "png"},
