@@ -1,5 +1,6 @@
 """How uvicorn is set up to serve the application. The address is the caller's; every other choice is made here."""
 
+import resource
 import socket
 from contextlib import suppress
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import structlog
 import uvicorn
 
+from photochanger.web.guard import Guard
+
 _GRACE_SECONDS = 65
 """The longest window, and time to store its result."""
+_FILES = 65_536
 _log = structlog.get_logger(__name__)
 
 
@@ -18,7 +22,7 @@ def server_config(app: Any, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="auto",  # uvloop where there is one, which is everywhere but on Windows
-        http="httptools",
+        http=Guard,
         ws="none",
         lifespan="on",
         # Logging is set up before (`web/log.py`), and the access log is ours: uvicorn's prints queries.
@@ -34,8 +38,17 @@ def server_config(app: Any, host: str, port: int) -> uvicorn.Config:
 
 def run(app: Any, host: str, port: int) -> None:
     """Serves until SIGINT or SIGTERM."""
+    allow_many_connections()
     with suppress(KeyboardInterrupt):
         _Server(server_config(app, host, port)).run()
+
+
+def allow_many_connections() -> None:
+    """Systems begin with 1,024 open files, which idle sockets alone use up; what they allow at most is far more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Server(uvicorn.Server):
