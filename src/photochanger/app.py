@@ -40,7 +40,7 @@ from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
 from photochanger.web.static import StaticFiles
 
-API_VERSION = "0.4.0"
+API_VERSION = "0.5.0"
 """SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
 
 CONTROLLERS = (

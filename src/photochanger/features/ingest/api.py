@@ -52,6 +52,7 @@ _PROBLEMS = (
     "provider-failed",
     "storage-unavailable",
     "database-unavailable",
+    "draining",
     "provider-timeout",
 )
 _FIELDS = {
@@ -137,7 +138,9 @@ class RerunApi(Controller):
         operation_id="rerun_job",
         summary="The photo that was sent once more, as its slot is now: a job of its own, which has just begun",
         status_code=200,
-        operation_class=documented(problems=("login-required", "forbidden", "job-not-found", "source-gone")),
+        operation_class=documented(
+            problems=("login-required", "forbidden", "job-not-found", "source-gone", "draining")
+        ),
     )
     async def rerun(
         self,
@@ -191,7 +194,10 @@ class TemplatesApi(Controller):
         request_max_body_size=None,
         operation_class=documented_upload(
             fields={},
-            problems=("login-required", "forbidden", "malformed-upload", "unsupported-image", "upload-too-large"),
+            problems=(
+                *("login-required", "forbidden", "malformed-upload", "upload-timeout", "upload-too-large"),
+                *("unsupported-image", "draining"),
+            ),
         ),
     )
     async def add(
