@@ -31,6 +31,7 @@ from photochanger.features.prices.api import PricesApi
 from photochanger.features.settings.api import SettingsApi
 from photochanger.features.slots.api import SlotsApi
 from photochanger.features.stats.api import StatsApi
+from photochanger.web.body import refuse_bodies
 from photochanger.web.health import Check, Degraded, NotConfigured, Unhealthy, health_routes
 from photochanger.web.hosts import refuse_insane_host
 from photochanger.web.layers import install_layers
@@ -40,7 +41,7 @@ from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
 from photochanger.web.static import StaticFiles
 
-API_VERSION = "0.5.0"
+API_VERSION = "0.7.0"
 """SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
 
 CONTROLLERS = (
@@ -88,7 +89,7 @@ def serve_parts(parts: Parts) -> Litestar:
             static.handler(),
         ],
         dependencies=_dependencies(parts, metrics),
-        guards=[AccessGuard(parts.accounts)],
+        guards=[refuse_bodies, AccessGuard(parts.accounts)],
         before_request=refuse_insane_host,
         lifespan=[lambda _: _running(parts)],
         exception_handlers=EXCEPTION_HANDLERS,

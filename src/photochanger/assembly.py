@@ -4,6 +4,7 @@ from functools import cached_property
 
 from photochanger.adapters.secrets import load_or_create
 from photochanger.configured import default_settings, make_webhook
+from photochanger.core.drain import Drain
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.alerts.service import AlertService
 from photochanger.features.audit.service import AuditService
@@ -133,6 +134,10 @@ class Parts(Foundation):
         )
 
     @cached_property
+    def drain(self) -> Drain:
+        return Drain(self.clock)
+
+    @cached_property
     def ingests(self) -> IngestService:
         return IngestService(
             clock=self.clock,
@@ -145,6 +150,7 @@ class Parts(Foundation):
             rates=self.rates,
             notices=self.notices,
             receiving=self.receiving,
+            drain=self.drain,
         )
 
     @cached_property
@@ -161,6 +167,7 @@ class Parts(Foundation):
             media=self.media,
             opening=self.opening,
             runner=self.runner,
+            drain=self.drain,
         )
 
     @cached_property
@@ -172,6 +179,7 @@ class Parts(Foundation):
             media=self.media,
             opening=self.opening,
             runner=self.runner,
+            drain=self.drain,
         )
 
     @cached_property
@@ -222,7 +230,9 @@ class Parts(Foundation):
 
     @cached_property
     def templates(self) -> TemplateService:
-        return TemplateService(database=self.database, clock=self.clock, media=self.media, imaging=self.imaging)
+        return TemplateService(
+            database=self.database, clock=self.clock, media=self.media, imaging=self.imaging, drain=self.drain
+        )
 
     @cached_property
     def answers(self) -> Answers:

@@ -59,7 +59,7 @@ def serve(host: str, port: int) -> None:
         app = create_app(config, base_url=f"http://{name}:{port}")
     except (SecretUnusable, CredentialsFileBroken) as reason:
         fail(str(reason))
-    run(app, host, port)
+    run(app, host, port, app.state.parts.drain)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from photochanger.core.limits import BODY_BYTES
 from tests.support.product import running_product
 
 PUBLIC = {
@@ -24,6 +25,11 @@ PUBLIC = {
     "/schema/{path:str}": {"GET"},
 }
 """What a stranger may ask for: whoever adds to it says here that it is meant."""
+UPLOADS = {
+    "/api/ingest/{slot_id:str}": {"POST"},
+    "/api/slots/{slot_id:str}/test-run": {"POST"},
+    "/api/templates": {"POST"},
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 VALUES = {
     "slot_id": "slot-001",
@@ -89,6 +95,24 @@ async def test_a_wrong_token_gets_no_further_than_none(product):
             for authorization in ("Bearer x.y.z", "Basic Ym9zczp4", "Bearer", ""):
                 answer = await product.client.request(method, address(path), headers={"Authorization": authorization})
                 assert answer.status_code == 401, (method, path)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "refusal"),
+    [
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--", (415, "unsupported-media-type")),
+        ({"Content-Type": "application/json"}, b" " * (BODY_BYTES + 1), (413, "body-too-large")),
+    ],
+    ids=["multipart", "large"],
+)
+async def test_bodies_that_only_uploads_may_have_are_refused_before_anything_else(product, headers, body, refusal):
+    answered = {}
+    for path, methods in routes(product).items():
+        for method in methods - {"HEAD"} - UPLOADS.get(path, set()):
+            answer = await product.client.request(method, address(path), headers=headers, content=body)
+            if (answer.status_code, answer.json()["code"]) != refusal:
+                answered[method, path] = answer.status_code
+    assert answered == {}
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/api", "/api/", "/nowhere", "/schema/swagger", "/public/"])

@@ -217,7 +217,7 @@ async def test_sigterm_ends_the_server_when_its_last_photo_is_out(tmp_path):
         head = request_head("/api/ingest/slot-001", [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"])
         async with connected(server.port) as idle, connected(server.port) as wire, asyncio.timeout(20):
             await wire.send(head, body)
-            await until(lambda: any(name.startswith("source/") for name in server.stored_files()))
+            await until(lambda: server.query("SELECT id FROM jobs"))
             stopping = asyncio.create_task(server.stop())
             assert (await wire.receive()).status == 200
             assert await idle.is_closed_by_server()

@@ -1,5 +1,6 @@
 """The vendors' stand-ins in this process, on a real port, and links for photos like the ones the product makes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,9 @@ class Vendors:
         """Where links of a product lead to whose PUBLIC_BASE_URL is ours."""
         self.fetched: list[tuple[str, int, str]] = []
         """Path, status and type of each."""
+        self.gate = asyncio.Event()
+        """Answers wait while it is not set."""
+        self.gate.set()
 
     @property
     def port(self) -> int:
@@ -66,6 +70,9 @@ class Vendors:
         self.published[name] = data
         return f"{self.url}/published/{name}"
 
+    async def hold(self, _: web.Request, answer: web.StreamResponse) -> None:
+        await self.gate.wait()
+
     async def show(self, request: web.Request) -> web.Response:
         return web.Response(body=self.published[request.match_info["name"]])
 
@@ -83,6 +90,7 @@ async def running_vendors() -> AsyncIterator[Vendors]:
         vendors = Vendors(runner, session)
         app.router.add_get("/published/{name}", vendors.show)
         app.router.add_get("/public/inputs/{token}", vendors.fetch)
+        app.on_response_prepare.append(vendors.hold)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:

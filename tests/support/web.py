@@ -1,20 +1,25 @@
 """A tiny application on the web kit, for tests of the kit and of single controllers."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from litestar import Litestar
 
 from photochanger.assets import assets
 from photochanger.core.clock import Clock
+from photochanger.web.guard import Guard
 from photochanger.web.hosts import Addresses
 from photochanger.web.layers import install_layers
 from photochanger.web.metrics import Metrics
 from photochanger.web.openapi import openapi_config
 from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
+from photochanger.web.server import server_config
 from photochanger.web.static import StaticFiles
 from tests.support.clock import FakeClock
 
@@ -55,3 +60,20 @@ async def client_of(
     transport = httpx.ASGITransport(app=app, client=(peer, 50_000), raise_app_exceptions=False)  # type: ignore[arg-type]
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url=base_url) as client:
         yield client
+
+
+@asynccontextmanager
+async def serving_app(app: Any, guard: type[Guard] = Guard) -> AsyncIterator[int]:
+    """A real server in this process, as the product sets it up; its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = server_config(app, "127.0.0.1", 0)
+    config.http = guard
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve([listener]))
+    while not server.started:  # noqa: ASYNC110 – uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task

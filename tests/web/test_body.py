@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -5,8 +6,9 @@ from litestar import Request, post
 
 from photochanger.core.errors import Problem
 from photochanger.core.limits import BODY_BYTES, JSON_DEPTH
-from photochanger.web.body import read_form, read_json
-from tests.support.web import client_of, kit_app
+from photochanger.web.body import read_chunks, read_form, read_json
+from tests.support.web import client_of, kit_app, serving_app
+from tests.support.wire import connected, request_head
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -75,16 +77,6 @@ async def test_multipart_is_refused_before_its_bytes_are_asked_for(path):
 async def test_a_compressed_body_is_refused():
     assert (await send(b"1", JSON | {"Content-Encoding": "gzip"})).status_code == 415
     assert (await send(b"1", JSON | {"Content-Encoding": "identity"})).status_code == 201
-
-
-async def test_a_body_that_announces_too_much_is_refused_unread():
-    async def receive():
-        raise AssertionError("read")
-
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(BODY_BYTES + 1).encode())]
-    with pytest.raises(Problem) as refused:
-        await read_json(Request({"type": "http", "headers": headers, "state": {}}, receive))  # type: ignore[arg-type]
-    assert refused.value.code == "body-too-large"
 
 
 async def test_a_body_that_grows_too_large_is_refused():
@@ -189,3 +181,75 @@ async def test_a_client_that_leaves_in_the_middle_is_no_crash_of_ours():
     async with app.lifespan():
         await app(scope, receive, collect)
     assert statuses[0] == 400
+
+
+@post("/count", status_code=200)
+async def count(request: Request[Any, Any, Any]) -> dict[str, object]:
+    return {"size": sum([len(chunk) async for chunk in read_chunks(request)])}
+
+
+@post("/slow", status_code=200)
+async def slow(request: Request[Any, Any, Any]) -> dict[str, object]:
+    size = 0
+    async for chunk in read_chunks(request):
+        await asyncio.sleep(0.1)
+        size += len(chunk)
+    return {"size": size}
+
+
+@pytest.fixture
+async def port(monkeypatch):
+    """Where twenty seconds are a fifth of one, and 16 KiB a second are 500 bytes in that time."""
+    monkeypatch.setattr("photochanger.web.body._PERIOD_SECONDS", 0.2)
+    monkeypatch.setattr("photochanger.web.body._PERIOD_BYTES", 500)
+    monkeypatch.setattr("photochanger.web.early_answer._DRAIN_SECONDS", 0.05)
+    async with serving_app(kit_app(count, slow, echo)) as port:
+        yield port
+
+
+def begin(path="/count", size=100_000):
+    return request_head(path, ["Content-Type: application/json", f"Content-Length: {size}"])
+
+
+@pytest.mark.parametrize("path", ["/count", "/json"])
+@pytest.mark.parametrize("rest", [b"", b"[" * 400])
+async def test_a_sender_that_falls_silent_is_let_go(port, monkeypatch, path, rest):
+    monkeypatch.setattr("photochanger.web.body._SILENCE_SECONDS", 0.3)
+    async with connected(port) as wire:
+        await wire.send(begin(path, 1000), rest)
+        answer = await wire.receive()
+        assert await wire.is_closed_by_server()
+    assert answer.status == 408
+    assert b'"upload-too-slow"' in answer.body
+
+
+async def test_a_sender_that_drips_is_let_go_though_it_never_falls_silent(port):
+    async with connected(port) as wire:
+        await wire.send(begin(), b"x" * 5000)
+        answer = asyncio.create_task(wire.receive())
+        while not answer.done():
+            await wire.send(b"x")
+            await asyncio.wait({answer}, timeout=0.05)
+    assert (await answer).status == 408
+
+
+async def test_a_sender_that_is_fast_enough_may_take_its_time(port):
+    async with connected(port) as wire:
+        await wire.send(begin(size=20 * 600))
+        for _ in range(20):
+            await wire.send(b"x" * 600)
+            await asyncio.sleep(0.05)
+        answer = await wire.receive()
+    assert (answer.status, answer.body) == (200, b'{"size":12000}')
+
+
+async def test_time_that_the_server_takes_is_not_the_senders(port):
+    """Four times the time that a sender gets for so little."""
+
+    async def drops():
+        for _ in range(8):
+            yield b"x"
+
+    async with client_of(kit_app(slow)) as client:
+        answer = await client.post("/slow", content=drops())
+    assert answer.json() == {"size": 8}

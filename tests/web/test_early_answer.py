@@ -1,20 +1,16 @@
 """On a real server and raw sockets: what is promised here, only those can break."""
 
 import asyncio
-import socket
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from litestar import Request, post
 
 from photochanger.core.errors import Problem
 from photochanger.core.limits import MIB
 from photochanger.web.body import read_json
 from photochanger.web.early_answer import EarlyAnswerLayer
-from photochanger.web.server import server_config
-from tests.support.web import kit_app
+from tests.support.web import kit_app, serving_app
 
 BODY_BYTES = 20 * MIB
 
@@ -29,18 +25,8 @@ async def read(request: Request[Any, Any, Any]) -> dict[str, object]:
     return {"got": await read_json(request)}
 
 
-@asynccontextmanager
-async def serving():
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_config(kit_app(refuse, read), "127.0.0.1", 0))
-    task = asyncio.create_task(server._serve([listener]))
-    while not server.started:  # noqa: ASYNC110 – uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
+def serving():
+    return serving_app(kit_app(refuse, read))
 
 
 async def connect(port):

@@ -1,10 +1,12 @@
 import asyncio
+import resource
 
 import pytest
 
+from photochanger.web.guard import Guard
 from photochanger.web.health import NotConfigured, Unhealthy, health_routes
 from photochanger.web.metrics import Metrics, metrics_route
-from photochanger.web.server import server_config
+from photochanger.web.server import allow_many_connections, server_config
 from tests.support.clock import FakeClock
 from tests.support.web import client_of, kit_app
 
@@ -132,4 +134,14 @@ def test_uvicorn_believes_no_forwarding_header_and_prints_no_query():
     assert config.server_header is False
     assert config.lifespan == "on"
     config.load()
-    assert config.http_protocol_class.__name__ == "HttpToolsProtocol"
+    assert config.http_protocol_class is Guard
+
+
+def test_a_server_may_have_as_many_connections_as_the_system_allows():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, before[1]), before[1]))
+        allow_many_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], 65_536), before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

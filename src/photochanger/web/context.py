@@ -16,6 +16,8 @@ from photochanger.core.clock import Clock
 from photochanger.web.redact import one_line, redact
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+AGE = "photochanger.age"
+"""In the state of a scope: a function that says how many seconds ago the request's first byte came."""
 _STATE = "photochanger.request"
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +26,7 @@ _log = structlog.get_logger(__name__)
 class RequestContext:
     id: str
     started: float
-    """`Clock.monotonic()` when the request's head had arrived."""
+    """`Clock.monotonic()` when the request's first byte came; its whole head under a server that does not tell."""
     client: str
     path: str
     """As it was asked for: the router writes its own into the scope."""
@@ -57,9 +59,9 @@ class ContextLayer:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        context = RequestContext(
-            _request_id(scope), self._clock.monotonic(), self._clients.client(scope), scope["path"]
-        )
+        age = scope["state"].get(AGE, float)
+        started = self._clock.monotonic() - age()
+        context = RequestContext(_request_id(scope), started, self._clients.client(scope), scope["path"])
         scope["state"][_STATE] = context
         answer = _Answer(self, scope, context, send)
         with structlog.contextvars.bound_contextvars(request_id=context.id):

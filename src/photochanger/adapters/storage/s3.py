@@ -39,7 +39,7 @@ class S3Store:
     def __init__(self, settings: S3Settings, *, clock: Clock) -> None:
         self.settings = settings
         self.client = S3Client(settings)
-        self.buffers = PartBuffers(settings.budget_bytes)
+        self.buffers = PartBuffers(settings.budget_bytes, clock=clock)
         self._clock = clock
 
     def name_of(self, key: str) -> str:
@@ -74,8 +74,12 @@ class S3Store:
                     raise ValueError("there are more bytes than were announced")
                 await upload.send_whole(first)
                 return
-        async with self.buffers.lend(size_bytes) as buffer, aclosing(_chained(first, rest)) as all_chunks:
-            await upload.send(all_chunks, buffer)
+        async with (
+            self.buffers.lend(size_bytes) as loan,
+            aclosing(_chained(first, rest)) as all_chunks,
+            aclosing(loan.watch(all_chunks)) as watched,
+        ):
+            await upload.send(watched, loan.buffer)
 
     @asynccontextmanager
     async def get(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[AsyncIterator[bytes]]:

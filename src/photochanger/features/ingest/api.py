@@ -1,6 +1,5 @@
 """`POST /api/ingest/{slot_id}`: the booth's door. HTTP in, HTTP out; the photo's way is `service.ingest`."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
@@ -16,7 +15,7 @@ from photochanger.features.audit.deps import actor_of, client_address
 from photochanger.features.ingest.answers import Answers, Reply, dialect_for
 from photochanger.features.ingest.measures import IngestMeasures
 from photochanger.features.ingest.rerun import RerunService
-from photochanger.features.ingest.schemas import ClientGone, Post
+from photochanger.features.ingest.schemas import Post
 from photochanger.features.ingest.service import IngestService
 from photochanger.features.ingest.templates import TemplateService
 from photochanger.features.ingest.trial import TrialService
@@ -24,6 +23,7 @@ from photochanger.features.jobs.schemas import JobDocument
 from photochanger.features.jobs.service import full_document
 from photochanger.features.media.schemas import TemplateDocument
 from photochanger.features.slots.service import SlotService
+from photochanger.web.body import SenderGone, read_chunks
 from photochanger.web.context import context_of
 from photochanger.web.hosts import Addresses
 from photochanger.web.openapi import documented, documented_upload
@@ -37,6 +37,7 @@ _PROBLEMS = (
     "slot-not-found",
     "slot-disabled",
     "upload-timeout",
+    "upload-too-slow",
     "upload-too-large",
     "unsupported-image",
     "unsupported-media-type",
@@ -52,6 +53,7 @@ _PROBLEMS = (
     "provider-failed",
     "storage-unavailable",
     "database-unavailable",
+    "draining",
     "provider-timeout",
 )
 _FIELDS = {
@@ -91,7 +93,7 @@ class IngestApi(Controller):
         operation_id="ingest",
         summary="Send one photo, get the transformed photo in the same answer",
         status_code=200,
-        opt={"access": "public"},
+        opt={"access": "public", "upload": True},
         request_max_body_size=None,
         media_type="image/jpeg",
         operation_class=documented_upload(fields=_FIELDS, parameters=_PARAMETERS, problems=_PROBLEMS),
@@ -116,7 +118,7 @@ class IngestApi(Controller):
             dialect = dialect_for(posted.headers.get("accept", ""), answer.slot.config.response_dialect)
             reply = await answers.write(answer, gallery, base, dialect)
             outcome = reply.headers["X-Outcome"]
-        except ClientGone:
+        except SenderGone:
             outcome = "aborted"
             log.info("ingest.aborted", slot_id=slot_id)
             raise Problem("malformed-upload", "The sender left before the end of the upload.") from None
@@ -137,7 +139,9 @@ class RerunApi(Controller):
         operation_id="rerun_job",
         summary="The photo that was sent once more, as its slot is now: a job of its own, which has just begun",
         status_code=200,
-        operation_class=documented(problems=("login-required", "forbidden", "job-not-found", "source-gone")),
+        operation_class=documented(
+            problems=("login-required", "forbidden", "job-not-found", "source-gone", "draining")
+        ),
     )
     async def rerun(
         self,
@@ -160,6 +164,7 @@ class TestRunApi(Controller):
         operation_id="test_slot",
         summary="Send one photo through a draft of the slot; nothing is saved, and nobody else sees it",
         status_code=200,
+        opt={"upload": True},
         request_max_body_size=None,
         media_type="image/jpeg",
         operation_class=documented_upload(fields=_TEST_FIELDS, file="photo", problems=_TEST_PROBLEMS),
@@ -174,7 +179,7 @@ class TestRunApi(Controller):
     ) -> Response[Any]:
         try:
             answer = await trials.run(_post(request, slot_id), actor_of(request))
-        except ClientGone:
+        except SenderGone:
             raise Problem("malformed-upload", "The sender left before the end of the upload.") from None
         dialect = dialect_for(request.headers.get("accept", ""), answer.slot.config.response_dialect)
         return _response(await answers.write(answer, answer.slot, addresses.base_url(request.scope), dialect))
@@ -188,18 +193,22 @@ class TemplatesApi(Controller):
     @post(
         operation_id="add_template",
         summary="Upload a template image (a frame, a watermark) for slots' template_media",
+        opt={"upload": True},
         request_max_body_size=None,
         operation_class=documented_upload(
             fields={},
-            problems=("login-required", "forbidden", "malformed-upload", "unsupported-image", "upload-too-large"),
+            problems=(
+                *("login-required", "forbidden", "malformed-upload", "upload-timeout", "upload-too-slow"),
+                *("upload-too-large", "unsupported-image", "draining"),
+            ),
         ),
     )
     async def add(
         self, request: Request[Any, Any, Any], templates: NamedDependency[TemplateService]
     ) -> TemplateDocument:
         try:
-            return await templates.add(request.headers.get("content-type"), _chunks(request), actor_of(request))
-        except ClientGone:
+            return await templates.add(request.headers.get("content-type"), read_chunks(request), actor_of(request))
+        except SenderGone:
             raise Problem("malformed-upload", "The sender left before the end of the upload.") from None
 
 
@@ -226,18 +235,6 @@ def _post(request: Request[Any, Any, Any], slot_id: str) -> Post:
         idempotency_keys=request.headers.getall("idempotency-key", []),
         query=dict(request.query_params.items()),
         content_length=int(length[:20]) if length.isdecimal() else None,
-        chunks=_chunks(request),
+        chunks=read_chunks(request),
         started=context.started,
     )
-
-
-async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    """The body as it arrives. Not `request.stream()`, which tells a client that left as an error of ours."""
-    while True:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        if message["body"]:
-            yield message["body"]
-        if not message["more_body"]:
-            return

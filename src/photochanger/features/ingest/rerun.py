@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from photochanger.core.clock import Clock
+from photochanger.core.drain import Drain
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.ingest.opening import Opening, window_seconds
@@ -31,6 +32,7 @@ class RerunService:
         media: MediaService,
         opening: Opening,
         runner: JobRunner,
+        drain: Drain,
     ) -> None:
         self._clock = clock
         self._settings = settings
@@ -39,9 +41,11 @@ class RerunService:
         self._media = media
         self._opening = opening
         self._runner = runner
+        self._drain = drain
 
     async def rerun(self, job_id: UUID, actor: Actor) -> Job:
         """A job of its own, just begun. What the guest said beside the photo was not kept: defaults fill its prompt."""
+        self._drain.refuse_new()
         earlier = await self._jobs.get(job_id, past=True)
         if earlier.is_test:
             raise Problem("job-not-found")

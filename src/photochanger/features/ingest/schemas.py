@@ -15,10 +15,6 @@ from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import ConfiguredSlot, SlotConfig, Step
 
 
-class ClientGone(Exception):  # noqa: N818
-    """The sender left before the upload's end."""
-
-
 class Post(Struct, kw_only=True):
     slot_id: str
     address: str
@@ -28,7 +24,7 @@ class Post(Struct, kw_only=True):
     query: Mapping[str, str]
     content_length: int | None
     chunks: AsyncIterator[bytes]
-    """Raises ClientGone."""
+    """As `web.body.read_chunks` gives them."""
     started: float
     """Monotonic seconds of the request's first byte."""
 

@@ -8,6 +8,7 @@ from photochanger.adapters.coordination.rate import Rates
 from photochanger.adapters.coordination.tally import Tally
 from photochanger.adapters.db.session import DatabaseUnavailable
 from photochanger.core.clock import Clock
+from photochanger.core.drain import Drain
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.fields import read_fields, read_idempotency_key, read_password
 from photochanger.features.ingest.multipart import UploadReader
@@ -42,6 +43,7 @@ class IngestService:
         rates: Rates,
         notices: Notices,
         receiving: Tally,
+        drain: Drain,
     ) -> None:
         self._clock = clock
         self._settings = settings
@@ -53,6 +55,7 @@ class IngestService:
         self._rates = rates
         self._notices = notices
         self._receiving = receiving
+        self._drain = drain
 
     async def ingest(self, post: Post) -> Answer:
         """Receives a photo, opens its job or joins the one it has, waits for the answer. Raises the job's problem."""
@@ -61,12 +64,13 @@ class IngestService:
             raise Problem("slot-disabled")
         settings = await self._settings.current()
         window = Window(self._clock, started=post.started, seconds=window_seconds(slot, settings))
-        try:
-            async with window.limit():
-                with self._receiving.counting(slot.slot_id):
-                    source = await self._receive(post, slot, settings)
-        except TimeoutError:
-            raise Problem("upload-timeout") from None
+        with self._drain.waiting(window.deadline):
+            return await self._answer(post, slot, settings, window)
+
+    async def _answer(self, post: Post, slot: ConfiguredSlot, settings: Settings, window: Window) -> Answer:
+        async with self._drain.receiving(window.left()):
+            with self._receiving.counting(slot.slot_id):
+                source = await self._receive(post, slot, settings)
         timings = Timings(receive=window.elapsed())
         job = self._opening.new_job(slot, settings, window.seconds - window.elapsed())
         work = Work(job=job, slot=slot, settings=settings, source=source, window=window, timings=timings)

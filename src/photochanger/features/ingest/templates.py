@@ -1,13 +1,12 @@
 """Template images: frames and watermarks that a slot's steps lay over its photos. Kept for good."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from photochanger.adapters.db.session import Database
 from photochanger.adapters.imaging.imaging import File, Imaging
 from photochanger.core import limits
 from photochanger.core.clock import Clock
-from photochanger.core.errors import Problem
+from photochanger.core.drain import Drain
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
 from photochanger.features.ingest.multipart import UploadReader
@@ -20,22 +19,22 @@ UPLOAD_SECONDS = 60.0
 
 
 class TemplateService:
-    def __init__(self, *, database: Database, clock: Clock, media: MediaService, imaging: Imaging) -> None:
+    def __init__(
+        self, *, database: Database, clock: Clock, media: MediaService, imaging: Imaging, drain: Drain
+    ) -> None:
         self._database = database
         self._clock = clock
         self._media = media
         self._imaging = imaging
+        self._drain = drain
 
     async def add(self, content_type: str | None, body: AsyncIterator[bytes], actor: Actor) -> TemplateDocument:
         """Keeps the upload's file, upright and without metadata, at most 12 megapixels.
 
         It goes to the store first, whole: no sender's line may hold an imaging worker.
         """
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                key, media_type = await self._receive(content_type, body)
-        except TimeoutError:
-            raise Problem("upload-timeout") from None
+        async with self._drain.receiving(UPLOAD_SECONDS):
+            key, media_type = await self._receive(content_type, body)
         try:
             async with self._media.store.get(key) as chunks:
                 prepared = await self._imaging.prepare(chunks, media_type, max_pixels=limits.LOCAL_PIXELS)

@@ -7,6 +7,7 @@ import msgspec
 from photochanger.core import limits
 from photochanger.core.clock import Clock
 from photochanger.core.documents import parse_json
+from photochanger.core.drain import Drain
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.ingest.fields import read_fields
@@ -36,6 +37,7 @@ class TrialService:
         media: MediaService,
         opening: Opening,
         runner: JobRunner,
+        drain: Drain,
     ) -> None:
         self._clock = clock
         self._settings = settings
@@ -43,17 +45,21 @@ class TrialService:
         self._media = media
         self._opening = opening
         self._runner = runner
+        self._drain = drain
 
     async def run(self, post: Post, actor: Actor) -> Answer:
         """As `IngestService.ingest`, but for the draft in the text part `slot`, and seen by nobody else."""
         saved, settings = await self._slots.get(post.slot_id), await self._settings.current()
         window = self._window(post, saved, settings)
-        try:
-            async with window.limit():
-                draft, source = await self._receive(post, saved, settings, actor)
-        except TimeoutError:
-            raise Problem("upload-timeout") from None
+        async with self._drain.receiving(window.left()):
+            draft, source = await self._receive(post, saved, settings, actor)
         slot, window = _for_a_test(draft), self._window(post, draft, settings)
+        with self._drain.waiting(window.deadline):
+            return await self._answer(slot, settings, source, window, actor)
+
+    async def _answer(
+        self, slot: ConfiguredSlot, settings: Settings, source: Source, window: Window, actor: Actor
+    ) -> Answer:
         timings = Timings(receive=window.elapsed())
         job = self._opening.new_job(slot, settings, window.left())
         work = Work(job=job, slot=slot, settings=settings, source=source, window=window, timings=timings)
