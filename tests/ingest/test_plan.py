@@ -141,9 +141,10 @@ def test_what_another_call_does_not_mend_ends_the_step(failure):
     assert after(plan(REMOTE), failure, at=1.0) is None
 
 
+@pytest.mark.parametrize("kind", [RateLimited, Unavailable])
 @pytest.mark.parametrize(("seconds", "waits"), [(17.0, True), (46.0, True), (47.0, False), (3600.0, False)])
-def test_a_stated_wait_is_kept_only_where_it_fits(seconds, waits):
-    following = after(plan(REMOTE, LOCAL), RateLimited("slow down", seconds), at=1.0)
+def test_a_stated_wait_is_kept_only_where_it_fits(kind, seconds, waits):
+    following = after(plan(REMOTE, LOCAL), kind("slow down", seconds), at=1.0)
     assert following is not None
     assert (following.state.at, following.after) == ((0, 1.0 + seconds) if waits else (1, 1.0))
 

@@ -125,8 +125,8 @@ def _pause(plan: Plan, state: State, failure: Exception) -> float | None:
             return None
         case Silent() if not is_last:  # the guest has waited long enough for this line
             return None
-        case Unavailable() if is_last or state.calls < 2:  # noqa: PLR2004 – once more
-            return _growing(state.calls - 1)
+        case Unavailable(retry_after=seconds) if is_last or state.calls < 2:  # noqa: PLR2004 – once more
+            return max(_growing(state.calls - 1), seconds or 0.0)
         case _:
             return None
 
