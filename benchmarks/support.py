@@ -194,11 +194,11 @@ class Vendors(NamedTuple):
 @asynccontextmanager
 async def running_vendors(folder: Path) -> AsyncIterator[Vendors]:
     port = free_port()
+    vendors = Vendors(f"127.0.0.1:{port}", sender(f"http://127.0.0.1:{port}"))
     with (folder / "vendors.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 – returns at once
             [COMMAND, "vendors", "--port", str(port)], cwd=folder, stdout=log, stderr=log
         )
-    vendors = Vendors(f"127.0.0.1:{port}", sender(f"http://127.0.0.1:{port}"))
 
     async def answers() -> bool:
         try:

@@ -189,7 +189,7 @@ def draw(runs: list[Run]) -> None:
     axes.set(xlim=(0, WINDOW * 1.03), ylim=(0, 102))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="center right", frameon=False)
+    axes.legend(loc="center right", bbox_to_anchor=(0.95, 0.5), frameon=False)
     figure.savefig(PLOT, metadata={"Date": None}, facecolor="white")
 
 
