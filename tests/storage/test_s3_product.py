@@ -1,16 +1,22 @@
 """The whole product on a bucket: from the booth to the last second of a photo."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from photochanger.adapters.storage.s3 import S3Store
 from photochanger.adapters.storage.store import OpenUpload
+from photochanger.core.limits import MIB
 from tests.support.clock import FakeClock
+from tests.support.multipart import encode, file, text
 from tests.support.pictures import jpeg
-from tests.support.product import Product, SharedImaging, running_product
+from tests.support.product import SLOT_PASSWORD, Product, SharedImaging, running_product
 from tests.support.results import send
 from tests.support.s3 import S3Address, leftovers, own_place
+from tests.support.sender import photos
+from tests.support.server import until
 
 pytestmark = pytest.mark.s3
 LIFE_SECONDS = 72 * 3600
@@ -63,6 +69,35 @@ async def test_reconciling_ends_open_uploads_and_deletes_objects_without_a_row(p
     done = await product.parts.reconciler.reconcile(whole_store=True)
     assert (done.uploads_aborted, done.objects_deleted, done.objects_missing) == (1, 1, 0)
     assert await leftovers(place) == []
+
+
+async def test_who_holds_the_memory_and_does_not_send_gives_way(
+    place: S3Address, tmp_path: Path, shared_imaging: SharedImaging, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("photochanger.web.body._SILENCE_SECONDS", 1000)
+    content_type, body = encode([text("password", SLOT_PASSWORD), file(next(photos(padding=9 * MIB)))])
+    headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
+
+    async def stall() -> AsyncIterator[bytes]:
+        yield body[: 5 * MIB]
+        await asyncio.Event().wait()
+
+    environ = {**place.environ, "S3_UPLOAD_MEMORY_MB": "8"}
+    async with running_product(tmp_path / "data", shared_imaging, environ=environ) as product:
+        store = product.parts.store
+        assert isinstance(store, S3Store)
+        request = product.client.post("/api/ingest/slot-001", content=stall(), headers=headers)
+        stalled = asyncio.create_task(request)
+        await until(lambda: store.buffers.left_bytes == 0)
+        healthy = asyncio.create_task(product.send(jpeg(64, 48)))
+        await until(lambda: len(store.buffers._waiting) == 1)
+        async with asyncio.timeout(60):
+            while not healthy.done():
+                product.clock.advance(seconds=2)
+                await asyncio.wait({healthy}, timeout=0.3)
+        assert (await healthy).status_code == 200
+        assert ((await stalled).status_code, (await stalled).json()["code"]) == (408, "upload-too-slow")
+        assert [upload async for upload in store.open_uploads()] == []
 
 
 async def test_health_tells_of_the_bucket_and_the_examination_of_the_clock(product: Product):

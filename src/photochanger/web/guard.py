@@ -13,12 +13,13 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from photochanger.core.clock import SystemClock
-from photochanger.core.limits import KIB
+from photochanger.core.limits import KIB, MIB
 from photochanger.web.context import AGE
 
 REQUEST_LINE_BYTES = 8 * KIB
 HEAD_BYTES = 32 * KIB
 FIELDS = 64
+_BEGINNING_BYTES = MIB
 _LINGER_SECONDS = 2.0
 """For a sender to read the refusal: closing at once would take it back with a reset."""
 _BLANK_LINES = re.compile(rb"(?:\r\n){0,2}")
@@ -43,6 +44,7 @@ class Guard(HttpToolsProtocol):
         """When the first byte of the head came that is not whole yet."""
         self._body: _Body | None = None
         """Of the request whose head was the last."""
+        self._body_bytes = 0
         self._is_over = False
         """Whatever still comes is dropped."""
         self._timer: asyncio.TimerHandle | None = None
@@ -96,10 +98,20 @@ class Guard(HttpToolsProtocol):
         began = self._began or _clock.monotonic()
         self.scope["state"][AGE] = lambda: _clock.monotonic() - began
         self._began = None
+        self._body_bytes = 0
         self._body = _body_of(self.headers, self.parser.get_http_version())
         super().on_headers_complete()
         if self._body.is_over:
             self._body = None
+
+    def on_body(self, body: bytes) -> None:
+        """Of a body's beginning, no more is read than the application asks for: a crowd that waits for the store's
+        memory would cost another 256 KiB each. Later that would cost more than it saves.
+        """
+        super().on_body(body)
+        self._body_bytes += len(body)
+        if self._body_bytes < _BEGINNING_BYTES and not self.cycle.response_complete:
+            self.flow.pause_reading()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 – uvicorn's way to refuse
         self._refuse(400)
