@@ -74,7 +74,7 @@ async def test_p010_a_slash_behind_an_address_is_the_same_page(door):
 
 async def test_p015_a_job_is_not_found_through_a_slot(door, result):
     job = result[0].rpartition("/")[2]
-    for headers in ([], door.admin):
+    for headers in ((), door.admin):
         assert (await door.ask("GET", f"/api/slots/{OTHER_SLOT}/jobs/{job}", *headers)).status == 404
 
 

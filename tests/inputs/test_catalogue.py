@@ -1,4 +1,4 @@
-"""Which test holds which entry of the catalogue of bad inputs: here, elsewhere, or not before what it concerns exists."""
+"""Which test holds which entry of the catalogue of bad inputs: here, elsewhere, or none yet."""
 
 import ast
 import json
@@ -31,6 +31,7 @@ HELD = {
     "P017": "media/test_redirect.py::test_no_link_and_no_cache_outlives_the_photo",
     "P018": "storage/test_conformance.py::test_a_presigned_link_gives_one_object_only",
     "J023": "adapters/test_webhook.py::test_a_name_is_asked_for_once_and_leads_where_it_was_checked",
+    "J024": "alerts/test_alerts.py::test_what_is_not_taken_is_sent_again_in_its_order_after_growing_pauses",
     "K004": f"{DUPLICATES}::test_fifty_identical_requests_at_once_make_one_job",
     "K008": f"{DUPLICATES}::test_a_key_whose_job_failed_may_come_again",
     "K012": f"{DUPLICATES}::test_after_the_slot_changed_the_same_bytes_are_a_new_photo",

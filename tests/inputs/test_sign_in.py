@@ -18,6 +18,7 @@ NOT_LET_IN = (401, "slot-credentials-invalid")
 LOGIN_REQUIRED = (401, "login-required")
 WRONG_LOGIN = (401, "credentials-invalid")
 NOBODY = {"username": "nobody", "password": "wrong"}
+LOOKALIKE = "b\N{CYRILLIC SMALL LETTER O}ss"
 SLOT_PASSWORDS = {
     "A002": upload(file(PHOTO), password=None),
     "A003": upload(file(PHOTO), password=None, path=f"{INGEST}?password=in-the-query-4711"),
@@ -44,7 +45,7 @@ LOGINS = {
     "A010-wrong": request("POST", "/api/login", body={"username": "boss", "password": "wrong"}),
     "A015-nul": request("POST", "/api/login", body={"username": "boss\0", "password": ADMIN_PASSWORD}),
     "A015-space": request("POST", "/api/login", body={"username": " boss", "password": ADMIN_PASSWORD}),
-    "A015-cyrillic": request("POST", "/api/login", body={"username": "bоss", "password": ADMIN_PASSWORD}),
+    "A015-cyrillic": request("POST", "/api/login", body={"username": LOOKALIKE, "password": ADMIN_PASSWORD}),
     "A015-case": request("POST", "/api/login", body={"username": "BOSS", "password": ADMIN_PASSWORD}),
 }
 LOGIN_BODIES = {

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.canary import leaks
-from tests.support.server import Server
 
 
 @pytest.fixture(autouse=True)
 def no_secret_in_the_servers_log(request: pytest.FixtureRequest) -> Iterator[None]:
-    server: Server | None = request.getfixturevalue("server") if "server" in request.fixturenames else None
+    server = request.getfixturevalue("server") if "server" in request.fixturenames else None
     yield
     if server is not None:
         log = server.log.read_text()
