@@ -21,6 +21,7 @@ from tests.support.door import SLOT, Door, upload
 from tests.support.multipart import file
 from tests.support.openapi import committed
 from tests.support.pictures import jpeg
+from tests.support.product import SLOT_PASSWORD
 from tests.support.server import running_server
 
 ENDS_THE_SESSION = "logout"
@@ -48,7 +49,7 @@ async def test_nothing_that_may_be_asked_for_is_a_crash(lone_door, pytestconfig)
         for operation in methods.values()
         if "operationId" in operation
     }
-    assert {name for name, statuses in tried.items() if statuses == {401}} <= {ENDS_THE_SESSION, "login", "ingest"}
+    assert {name for name, statuses in tried.items() if statuses == {401}} <= {ENDS_THE_SESSION, "login"}
 
 
 def try_operations(url: str, admin: str, known: Mapping[str, object], count: int) -> dict[str, set[int]]:
@@ -56,9 +57,9 @@ def try_operations(url: str, admin: str, known: Mapping[str, object], count: int
     schema = schemathesis.openapi.from_dict(committed())
     tried: dict[str, set[int]] = {}
     with requests.Session() as session:
-        for found in schema.get_all_operations():
-            assert isinstance(found, Ok)
-            operation = found.ok()
+        session.headers["X-Slot-Password"] = SLOT_PASSWORD.encode()
+        found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
+        for operation in sorted(found, key=lambda each: not each.path.startswith("/public")):  # the others delete
             name = operation.definition.raw["operationId"]
             session.headers["Authorization"] = "" if name == ENDS_THE_SESSION else admin.partition(": ")[2]
             tried[name] = try_operation(operation, session, url, known, count)
@@ -72,8 +73,10 @@ def try_operation(operation, session, url, known, count):
     @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases, is_known=st.booleans())
     def one(case, is_known):
-        if is_known:
+        if is_known and operation.method != "delete":  # what is gone cannot be read
             case.path_parameters |= {name: known[name] for name in case.path_parameters if name in known}
+            if operation.method == "put" and isinstance(case.body, dict) and "version" in case.body:
+                case.body["version"] = session.get(url + case.formatted_path).json().get("version", 0)
         answer = case.call(base_url=url, session=session, timeout=60)
         statuses.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
