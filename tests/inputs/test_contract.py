@@ -57,7 +57,7 @@ def try_operations(url: str, admin: str, known: Mapping[str, object], count: int
     schema = schemathesis.openapi.from_dict(committed())
     tried: dict[str, set[int]] = {}
     with requests.Session() as session:
-        session.headers["X-Slot-Password"] = SLOT_PASSWORD.encode()
+        session.headers["X-Slot-Password"] = SLOT_PASSWORD.encode().decode("latin-1")
         found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
         for operation in sorted(found, key=lambda each: not each.path.startswith("/public")):  # the others delete
             name = operation.definition.raw["operationId"]
