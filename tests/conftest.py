@@ -14,12 +14,14 @@ from argon2 import PasswordHasher
 
 from photochanger.adapters import passwords
 from photochanger.web.log import configure
+from tests.support import booth
 from tests.support.canary import leaks
 from tests.support.database import databases
 from tests.support.patience import be_patient
 from tests.support.postgres import running_cluster
-from tests.support.product import Product, SharedImaging, running_product
+from tests.support.product import SLOT_PASSWORD, Product, SharedImaging, running_product
 from tests.support.s3 import ADDRESS_VARIABLE, s3_server, shared_session, stands
+from tests.support.server import Server, running_server
 
 _SERVERS = pytest.StashKey[ExitStack]()
 
@@ -33,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
     parser.addoption("--store", choices=["local", "s3"], default="local", help="where they keep photos")
     parser.addoption("--kills", type=int, default=3, help="how often power is cut; twice as often on one machine alone")
+    parser.addoption("--fuzz-seconds", type=float, default=0, help="how long each fuzz target is tried, at least")
+    parser.addoption("--examples", type=int, default=4, help="requests to each operation of the OpenAPI document")
     parser.addoption(
         "--cancelled-calls", type=int, default=100, help="how many calls each cloud driver is cancelled in"
     )
@@ -101,3 +105,15 @@ def folder_for_own_times(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 async def product(tmp_path: Path, shared_imaging: SharedImaging) -> AsyncIterator[Product]:
     async with running_product(tmp_path / "data", shared_imaging) as product:
         yield product
+
+
+@pytest.fixture(scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A process for the tests that do not kill it. `slot-001` and `slot-002` have a password, the second the captured
+    booth's.
+    """
+    async with running_server(tmp_path_factory.mktemp("server"), RATE_LIMIT_INGEST_BURST="1000") as server:
+        for slot, password in (("slot-001", SLOT_PASSWORD), ("slot-002", booth.PASSWORD)):
+            ended = await server.run("slots", "set-password", slot, "--password-stdin", stdin=password.encode())
+            assert ended.code == 0, ended.err
+        yield server

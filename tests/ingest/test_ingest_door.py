@@ -231,6 +231,8 @@ async def test_an_image_that_cannot_be_used_is_refused_and_its_key_is_free_again
     answer = await product.send(data, headers=key)
     assert_problem(answer, 422, code)
     await assert_rejected(product, answer, code)
+    await product.parts.retention.settled()
+    assert await product.stored_files() == []
     again = await product.send(data)
     assert again.status_code == 422
     assert again.headers["x-job-id"] != answer.headers["x-job-id"]

@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,7 @@ from photochanger.adapters.providers.driver import BadAnswer, BadConfiguration, 
 from photochanger.adapters.providers.http import VendorHttp
 from photochanger.adapters.providers.reach import OutOfReach, Reach, is_private
 from photochanger.core.clock import SystemClock
+from tests.support import certificates
 from tests.support.cloud import cloud_driver
 
 OWN = ("vendor.example",)
@@ -179,6 +181,45 @@ async def test_after_a_silent_line_the_next_vendors_has_to_be_quick_until_one_an
 async def test_what_speaks_no_tls_is_unreachable(http, vendors):
     with pytest.raises(Unreachable, match=r"no certificate|no connection"):
         await ask(http, f"https://127.0.0.1:{vendors.port}/a")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "is_good"),
+    [(certificates.GOOD, True), (certificates.OF_ANOTHER_NAME, False), (certificates.EXPIRED, False)],
+    ids=["good", "V012-name", "V012-expired"],
+)
+async def test_only_a_certificate_of_that_name_and_of_today_is_believed(
+    http, tmp_path, monkeypatch, certificate, is_good
+):
+    """Each is made by somebody who is trusted: name and time alone decide."""
+    trusting = ssl.create_default_context(cadata=certificate)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
+    async with tls_server(tmp_path, certificate) as port:
+        asked = ask(http, f"https://127.0.0.1:{port}/a")
+        if is_good:
+            assert (await asked).body == b"hello"
+        else:
+            with pytest.raises(Unreachable, match="no certificate"):
+                await asked
+
+
+@asynccontextmanager
+async def tls_server(folder, certificate):
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    (folder / "both.pem").write_text(certificates.KEY + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    app = web.Application()
+    app.add_routes([web.get("/a", hello)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_gzip_nobody_asked_for_is_unpacked_and_other_packing_refused(http):

@@ -85,6 +85,10 @@ def grey_jpeg(width: int = 640, height: int = 480, *, seed: int = 1) -> bytes:
     return _saved(picture(width, height, seed=seed).convert("L"), "JPEG")
 
 
+def progressive_jpeg(width: int = 640, height: int = 480, *, seed: int = 1) -> bytes:
+    return _saved(picture(width, height, seed=seed), "JPEG", progressive=True)
+
+
 def cmyk_jpeg(width: int = 640, height: int = 480, *, with_profile: bool = True, seed: int = 1) -> bytes:
     image = _vips(picture(width, height, seed=seed)).icc_transform("cmyk", input_profile="srgb")
     data: bytes = image.jpegsave_buffer(keep="icc" if with_profile else "none", Q=90)

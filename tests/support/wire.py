@@ -40,13 +40,14 @@ class Wire:
         async with asyncio.timeout(_SECONDS):
             return await self._reader.readuntil(b"\r\n\r\n")
 
-    async def receive(self) -> Answer:
-        """One answer, with all of its body."""
+    async def receive(self, *, is_bodiless: bool = False) -> Answer:
+        """One answer, with all of its body; `is_bodiless` where its length is that of another one (HEAD, 304)."""
         head = await self.receive_head()
         status, *lines = head.decode("latin-1").split("\r\n")[:-2]
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         async with asyncio.timeout(_SECONDS):
-            body = await self._reader.readexactly(int(headers["content-length"]))
+            length = 0 if is_bodiless else int(headers.get("content-length", "0"))
+            body = await self._reader.readexactly(length)
         return Answer(int(status.split(" ")[1]), headers, body)
 
     async def is_closed_by_server(self) -> bool:
@@ -67,8 +68,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Wire]:
-    wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+async def connected(port: int, address: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """From this address of the machine."""
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0)))
     try:
         yield wire
     finally:

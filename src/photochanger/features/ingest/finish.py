@@ -192,7 +192,8 @@ class Finish:
         return found is not None and found.status == values["status"] and found.result == values["result"]
 
     def _source_expiry(self, work: Work, values: dict[str, Any]) -> datetime:
-        life = source_life(work.slot, work.settings)
+        """Bytes that were refused are not kept: there is nothing to make of them later either."""
+        life = timedelta() if values["status"] == "rejected" else source_life(work.slot, work.settings)
         begun_at = values["finished_at"] if not life else work.job.received_at
         expires_at: datetime = values["expires_at"] if life is None else begun_at.replace(microsecond=0) + life
         work.source.media.expires_at = expires_at
