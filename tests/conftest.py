@@ -32,7 +32,7 @@ def cheap_hasher(**_: int) -> PasswordHasher:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
     parser.addoption("--store", choices=["local", "s3"], default="local", help="where they keep photos")
-    parser.addoption("--kills", type=int, default=3, help="how often power is cut; twice as often on one machine alone")
+    parser.addoption("--kills", type=int, default=20, help="how often power is cut, both stacks together")
     parser.addoption(
         "--cancelled-calls", type=int, default=100, help="how many calls each cloud driver is cancelled in"
     )
