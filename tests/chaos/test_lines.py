@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from photochanger.core.limits import PART_BYTES
+from photochanger.features.ingest import service
 from tests.support.database import databases
 from tests.support.drivers import FakeDriver, step
 from tests.support.fault_proxy import FaultProxy, Rule, request
@@ -116,14 +117,15 @@ async def test_a_bucket_that_takes_no_result_fails_the_photo_and_the_next_try_ha
 
 @pytest.mark.s3
 async def test_a_bucket_that_hangs_in_an_upload_is_given_up_in_the_window_and_nothing_of_it_stays(
-    afar: Product, to_bucket: FaultProxy, place: S3Address
+    afar: Product, to_bucket: FaultProxy, place: S3Address, monkeypatch: pytest.MonkeyPatch
 ):
-    await afar.change_slot(sync_response_seconds=10)
+    monkeypatch.setattr(service, "window_seconds", lambda *_: 3)
     to_bucket.set("hang", request("PUT", "partNumber"))
     began = time.monotonic()
     failed = await afar.send(next(photos(padding=2 * PART_BYTES)))
     assert (failed.status_code, failed.json()["code"]) in {(503, "storage-unavailable"), (408, "upload-timeout")}
-    assert time.monotonic() - began < 10.25 + CI
+    assert time.monotonic() - began < 3.25 + CI
+    monkeypatch.undo()
     assert await afar.jobs() == []
     to_bucket.heal()
     await heals(afar, next(photos(padding=2 * PART_BYTES)))

@@ -22,7 +22,7 @@ def request(method: str, part: str = "") -> Rule:
     return lambda begun: pattern.search(begun) is not None
 
 
-_DELAY_SECONDS = 0.3
+_DELAY_SECONDS = 0.1
 
 
 class FaultProxy:
