@@ -34,7 +34,7 @@ def cheap_hasher(**_: int) -> PasswordHasher:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=["sqlite", "postgresql"], default="sqlite", help="what products stand on")
     parser.addoption("--store", choices=["local", "s3"], default="local", help="where they keep photos")
-    parser.addoption("--kills", type=int, default=3, help="how often power is cut; twice as often on one machine alone")
+    parser.addoption("--kills", type=int, default=20, help="how often power is cut, both stacks together")
     parser.addoption("--fuzz-seconds", type=float, default=0, help="how long each fuzz target is tried, at least")
     parser.addoption("--examples", type=int, default=4, help="requests to each operation of the OpenAPI document")
     parser.addoption(

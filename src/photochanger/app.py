@@ -19,6 +19,8 @@ from photochanger.core.clock import Clock
 from photochanger.features.accounts.api import AccountsApi
 from photochanger.features.accounts.deps import AccessGuard
 from photochanger.features.audit.api import AuditApi
+from photochanger.features.clock.api import ClockApi
+from photochanger.features.clock.service import ADVICE, sentence
 from photochanger.features.galleries.public import GalleriesPublic
 from photochanger.features.ingest.api import IngestApi, RerunApi, TemplatesApi, TestRunApi
 from photochanger.features.ingest.measures import IngestMeasures
@@ -41,7 +43,7 @@ from photochanger.web.problems import EXCEPTION_HANDLERS
 from photochanger.web.render import environment, template_config
 from photochanger.web.static import StaticFiles
 
-API_VERSION = "0.7.0"
+API_VERSION = "0.8.0"
 """SemVer of the HTTP contract; a test fails when `docs/openapi.json` changed and this did not."""
 
 CONTROLLERS = (
@@ -60,6 +62,7 @@ CONTROLLERS = (
     SettingsApi,
     AccountsApi,
     AuditApi,
+    ClockApi,
     StatsApi,
     PricesApi,
 )
@@ -121,7 +124,19 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
 def _dependencies(parts: Parts, metrics: Metrics) -> Mapping[str, Provide]:
     """What handlers may ask for, by name."""
     names = (
-        *("clock", "store", "links", "addresses", "cursors", "access", "accounts", "audit", "settings", "slots"),
+        *(
+            "clock",
+            "clock_watch",
+            "store",
+            "links",
+            "addresses",
+            "cursors",
+            "access",
+            "accounts",
+            "audit",
+            "settings",
+            "slots",
+        ),
         *("jobs", "media", "inputs", "retention", "delivery", "galleries", "ingests", "templates", "answers"),
         *("reruns", "trials"),
         *("stats", "prices"),
@@ -140,6 +155,9 @@ def _given(service: object) -> Provide:
 
 def _checks(parts: Parts) -> dict[str, Check]:
     async def database() -> None:
+        moved = await parts.clock_watch.moved()
+        if moved is not None:
+            raise Degraded(f"{sentence(moved)} {ADVICE}")
         skew = await parts.doctor.clock_skew_ms()
         if abs(skew) > SKEW_MS:
             raise Degraded(f"its clock differs from this machine's by {skew} ms")

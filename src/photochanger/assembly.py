@@ -8,6 +8,7 @@ from photochanger.core.drain import Drain
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.alerts.service import AlertService
 from photochanger.features.audit.service import AuditService
+from photochanger.features.clock.service import ClockWatch
 from photochanger.features.galleries.service import GalleryService
 from photochanger.features.ingest.answers import Answers
 from photochanger.features.ingest.budget import Budgets
@@ -46,6 +47,10 @@ class Parts(Foundation):
         previous = self.config.jwt_signing_key_previous
         keys = [self.signing_key, *([previous.get_secret_value().encode()] if previous else [])]
         return AccountService(self.database, self.clock, self.passwords, keys, self.credentials_file)
+
+    @cached_property
+    def clock_watch(self) -> ClockWatch:
+        return ClockWatch(self.database, self.clock)
 
     @cached_property
     def audit(self) -> AuditService:
@@ -91,7 +96,7 @@ class Parts(Foundation):
 
     @cached_property
     def retention(self) -> Retention:
-        return Retention(store=self.store, database=self.database, clock=self.clock)
+        return Retention(store=self.store, database=self.database, clock=self.clock, clock_watch=self.clock_watch)
 
     @cached_property
     def delivery(self) -> Delivery:
@@ -241,13 +246,19 @@ class Parts(Foundation):
     @cached_property
     def reconciler(self) -> Reconciler:
         return Reconciler(
-            database=self.database, clock=self.clock, store=self.store, runners=self.runners, notices=self.notices
+            database=self.database,
+            clock=self.clock,
+            clock_watch=self.clock_watch,
+            store=self.store,
+            runners=self.runners,
+            notices=self.notices,
         )
 
     @cached_property
     def maintenance(self) -> Maintenance:
         return Maintenance(
             clock=self.clock,
+            clock_watch=self.clock_watch,
             runners=self.runners,
             reconciler=self.reconciler,
             retention=self.retention,
@@ -264,6 +275,7 @@ class Parts(Foundation):
             database=self.database,
             store=self.store,
             clock=self.clock,
+            clock_watch=self.clock_watch,
             data_dir=self.config.data_dir,
             public_base_url=self.config.public_base_url,
         )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +27,9 @@ from photochanger.booth.options import OK, PROBLEMS, fail, first_line
 from photochanger.config import Config, ConfigError, load_config
 from photochanger.core.errors import Problem
 from photochanger.features.audit.schemas import Actor
+from photochanger.features.clock.service import ADVICE, sentence
 from photochanger.features.maintenance.doctor import Finding
+from photochanger.features.maintenance.reconcile import Reconciled
 from photochanger.vendors.app import serve_vendors
 from photochanger.web.log import configure
 from photochanger.web.server import run
@@ -168,12 +170,21 @@ def cleanup(*, dry_run: bool, syslog: bool) -> None:
 
 
 @main.command()
-def reconcile() -> None:
+@click.option("--accept-clock", is_flag=True, help="Confirm first that this machine's clock is right.")
+def reconcile(*, accept_clock: bool) -> None:
     """Close what a crash left behind: jobs, uploads, objects without a row."""
-    done = _run(lambda parts: parts.reconciler.reconcile(whole_store=True))
+
+    async def work(parts: Parts) -> tuple[Reconciled, timedelta | None]:
+        if accept_clock:
+            await parts.clock_watch.accept(Actor.command_line())
+        return await parts.reconciler.reconcile(whole_store=True), await parts.clock_watch.moved()
+
+    done, moved = _run(work)
     for name in done.__struct_fields__:
         click.echo(f"{name.replace('_', ' ')}: {getattr(done, name)}")
-    sys.exit(PROBLEMS if done.objects_missing else OK)
+    if moved is not None:
+        click.echo(f"{sentence(moved)} {ADVICE}", err=True)
+    sys.exit(PROBLEMS if done.objects_missing or moved is not None else OK)
 
 
 @main.command()
@@ -229,8 +240,8 @@ def init_storage() -> None:
     """Make the bucket and its rules. Safe to repeat."""
 
     async def init(parts: Parts) -> None:
-        async for sentence in parts.prepare_store():
-            click.echo(sentence)
+        async for done in parts.prepare_store():
+            click.echo(done)
 
     _run(init, prepare=None)
 

@@ -11,7 +11,7 @@ OUTERMOST = 5
 LEAVES = {"config": 4, "config_values": 3, "assets": 2}
 """Modules beside the rings, and the innermost ring that may ask them."""
 FEATURE_ORDER = [
-    *("audit", "settings", "prices", "accounts", "slots", "jobs", "media", "tags", "galleries", "ingest"),
+    *("audit", "clock", "settings", "prices", "accounts", "slots", "jobs", "media", "tags", "galleries", "ingest"),
     *("files", "evidence", "stats", "alerts", "maintenance", "admin"),
 ]
 DOORS = {"service", "schemas", "models", "deps"}

@@ -24,6 +24,7 @@ from photochanger.features.alerts.repository import AlertRepository
 from photochanger.features.audit.models import AuditEntry
 from photochanger.features.audit.repository import AuditRepository
 from photochanger.features.audit.schemas import AuditFilters
+from photochanger.features.clock.repository import SeenTimeRepository
 from photochanger.features.galleries.repository import AlbumRepository
 from photochanger.features.jobs.models import Attempt
 from photochanger.features.jobs.repository import JobRepository, RunnerRepository
@@ -178,7 +179,7 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         ],
         (JobRepository, "remove_results"): [lambda r: r.remove_results("slot-001", now)],
         (JobRepository, "list_abandoned"): [
-            lambda r: r.list_abandoned(["r2"], now=now, grace=timedelta(seconds=30), limit=100)
+            lambda r: r.list_abandoned(["r2"], overdue=now - timedelta(seconds=30), limit=100)
         ],
         (JobRepository, "claim"): [lambda r: r.claim("slot-001", "hash", "v7", job_id=JOB, expires_at=None)],
         (JobRepository, "find_claim"): [lambda r: r.find_claim("slot-001", "hash", "v7")],
@@ -187,7 +188,7 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         (JobRepository, "delete_dead_claims"): [lambda r: r.delete_dead_claims(now, since=now - timedelta(minutes=15))],
         (JobRepository, "begin_attempt"): [],
         (JobRepository, "end_late"): [lambda r: r.end_late(JOB, {})],
-        (JobRepository, "give_up_late"): [lambda r: r.give_up_late(["r2"], now=now, grace=timedelta(seconds=30))],
+        (JobRepository, "give_up_late"): [lambda r: r.give_up_late(["r2"], overdue=now - timedelta(seconds=30))],
         (JobRepository, "list_delivered"): [lambda r: r.list_delivered(now - 24 * HOUR, now, UUID(int=0), 500)],
         (JobRepository, "sum_costs"): [lambda r: r.sum_costs({JOB})],
         (JobRepository, "sum_spent"): [
@@ -196,6 +197,12 @@ def calls(now: datetime) -> dict[tuple[type[Any], str], list[Callable[[Any], Any
         ],
         (JobRepository, "settle_attempt"): [settle],
         (JobRepository, "list_attempts"): [lambda r: r.list_attempts(JOB)],
+        (SeenTimeRepository, "find"): [lambda r: r.find()],
+        (SeenTimeRepository, "advance"): [
+            lambda r: r.advance(now, was=None),
+            lambda r: r.advance(now + HOUR, was=now),
+        ],
+        (SeenTimeRepository, "replace"): [lambda r: r.replace(now)],
         (RunnerRepository, "beat"): [lambda r: r.beat("r", "h", now)],
         (RunnerRepository, "list_all"): [lambda r: r.list_all()],
         (RunnerRepository, "delete"): [lambda r: r.delete(["r"])],

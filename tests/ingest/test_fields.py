@@ -77,7 +77,14 @@ def test_a_wrong_key_is_refused(values: list[str]) -> None:
 
 
 def test_without_fields_there_is_nothing() -> None:
-    assert read_fields({}, {}, []) == IngestFields(album=None, ref=None, style=None, variables={})
+    assert read_fields({}, {}, []) == IngestFields(album=None, ref=None, style=None, sent_at=None, variables={})
+
+
+def test_the_senders_time_is_read_where_it_is_one_and_else_left() -> None:
+    assert read_fields({"time": "1758217512"}, {}, []).sent_at == 1758217512
+    assert read_fields({}, {"time": "1758217512"}, []).sent_at is None
+    for other in ("", "-1", "12:30", "1" * 13, "1e9", "\u0661", "2026-11-21"):
+        assert read_fields({"time": other}, {}, []).sent_at is None
 
 
 def test_an_album_is_trimmed_and_read_from_text_alone() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx
 import pytest
 
 from photochanger.core.limits import MIB
 from photochanger.features.audit.schemas import Actor
+from photochanger.features.jobs.models import Job
 from tests.support import pictures
 from tests.support.multipart import Part, encode, file, text
 from tests.support.product import SLOT_PASSWORD, Product
@@ -33,6 +35,31 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     assert problem["title"]
     assert problem["detail"]
     return problem
+
+
+# The sender's clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "note"),
+    [
+        (600, ""),
+        (-600, ""),
+        (631, " The sender's clock is 11 minutes ahead of the server's."),
+        (-86_400, " The sender's clock is 1,440 minutes behind the server's."),
+    ],
+)
+async def test_a_sender_whose_clock_differs_by_more_than_ten_minutes_is_noted(
+    product: Product, seconds: int, note: str
+) -> None:
+    sent_at = str(int(product.clock.now().timestamp()) + seconds)
+    answer = await product.send(PHOTO, fields={"time": sent_at, "style": "none"})
+    job = await product.job(answer.headers["x-job-id"])
+    assert job["note"] == "The slot has no style 'none': its own chain was used." + note
+    async with product.parts.database.read() as session:
+        kept = await session.get(Job, UUID(job["job_id"]))
+        assert kept is not None
+        assert sent_at not in str(kept.to_dict())
 
 
 # Passwords

@@ -14,6 +14,8 @@ from photochanger.adapters.db.engine import create_engine
 from photochanger.adapters.db.session import Database
 from photochanger.adapters.storage.store import StorageUnavailable
 from photochanger.core.limits import GIB
+from photochanger.features.audit.schemas import Actor
+from photochanger.features.clock.service import ClockWatch
 from photochanger.features.maintenance.doctor import Doctor, Finding
 from tests.support.clock import FakeClock
 from tests.support.fixtures import database
@@ -42,8 +44,8 @@ def doctor(database: Database, data_dir: Path, **options: Any) -> Doctor:
         "clock": FakeClock(datetime.now(UTC)),
         "data_dir": data_dir,
         "public_base_url": None,
-    }
-    return Doctor(**parts | options)
+    } | options
+    return Doctor(clock_watch=ClockWatch(database, parts["clock"]), **parts)
 
 
 async def threads_of_failed_connections() -> None:
@@ -88,6 +90,15 @@ async def test_a_clock_that_differs_is_told_with_how_much(database, tmp_path, se
     assert (found.ok, "NTP" in found.advice) == (False, True)
     skew = int(found.says.split()[-2])
     assert abs(skew + seconds * 1000) < 900
+
+
+async def test_a_clock_that_moved_since_it_was_last_seen_is_told_with_what_to_do(database, tmp_path):
+    now = datetime.now(UTC)
+    await ClockWatch(database, FakeClock(now - timedelta(days=7))).accept(Actor.system())
+    found = (await findings(doctor(database, tmp_path)))["clock"]
+    assert not found.ok
+    assert "forward by 168.0 hours" in found.says
+    assert "photochanger reconcile --accept-clock" in found.advice
 
 
 async def test_a_broken_store_says_its_reason(database, tmp_path):

@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -147,6 +149,20 @@ async def test_cleaning_deletes_what_is_over_and_says_so(server, client):
     assert due == deleted
     assert due[0] >= 5
     assert left == (0, 0)
+
+
+async def test_after_a_week_off_nothing_is_deleted_until_the_clock_is_confirmed(tmp_path):
+    off = Server(tmp_path)
+    assert (await off.run("reconcile", "--accept-clock")).code == 0
+    with closing(sqlite3.connect(off.data_dir / "photochanger.db", isolation_level=None)) as database:
+        database.execute("UPDATE seen_time SET seen_at = datetime(seen_at, '-7 days')")
+    refused = await off.run("cleanup")
+    assert (refused.code, refused.out) == (2, "")
+    assert "forward by 168.0 hours" in refused.err
+    looked = await off.run("reconcile")
+    assert (looked.code, "--accept-clock" in looked.err) == (1, True)
+    assert (await off.run("reconcile", "--accept-clock")).code == 0
+    assert (await off.run("cleanup")).code == 0
 
 
 def test_cleaning_tells_the_system_log(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ async def test_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half
     server: Server, request: pytest.FixtureRequest
 ):
     await server.end()
-    rounds = 2 * request.config.getoption("kills")
+    rounds = request.config.getoption("kills") // 5
     chance, supply = random.Random(20), photos()
     kept: dict[str, str] = {}
     admin: dict[str, str] = {}

@@ -53,7 +53,7 @@ class Round:
 async def test_kills_of_either_machine_lose_nothing_acknowledged_and_leave_nothing_half_done(
     installed: Installation, request: pytest.FixtureRequest
 ):
-    rounds = request.config.getoption("kills")
+    rounds = request.config.getoption("kills") // 10
     await installed.prepare()
     machines = [installed.machine(name) for name in ("here", "there")]
     chance, supply, kept = random.Random(20), photos(), dict[str, str]()

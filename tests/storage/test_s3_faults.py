@@ -71,6 +71,7 @@ async def read(store: S3Store) -> bytes:
 async def reason_of_put(store: S3Store, data: bytes) -> str:
     with pytest.raises(StorageUnavailable) as raised:
         await put(store, data)
+    assert raised.value.code == "storage-unavailable"
     for secret in (store.settings.secret_key, store.settings.access_key, "127.0.0.1", "http"):
         assert secret not in raised.value.reason
     return raised.value.reason

@@ -25,6 +25,10 @@ class FakeClock:
         self._now += step
         self._monotonic += step.total_seconds()
 
+    def jump(self, **amount: float) -> None:
+        """As somebody does who sets it."""
+        self._now += timedelta(**amount)
+
 
 class RunningClock(FakeClock):
     """Its monotonic time goes on by itself, for windows that really close; `advance` still jumps."""

@@ -1,4 +1,4 @@
-"""A server between the product and its store that does what networks do: refuses, resets, is slow, loses answers."""
+"""A wire to the product's store or database that does what networks do: refuses, resets, is slow, loses answers."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,14 @@ def request(method: str, part: str = "") -> Rule:
     return lambda begun: pattern.search(begun) is not None
 
 
-class FaultProxy:
-    """`fault` is one of "", refuse, hang, slow_down, reset, lose_answer; it meets `times` of what `rule` picks.
+_DELAY_SECONDS = 0.1
 
-    `reset` breaks off in the middle of the request, `lose_answer` after the server did its work.
+
+class FaultProxy:
+    """`fault` is one of "", refuse, hang, slow_down, reset, lose_answer, delay; it meets `times` of what `rule` picks.
+
+    `reset` breaks off in the middle of the request, `lose_answer` after the server did its work, `delay` passes on
+    whatever comes, but late.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -85,6 +89,10 @@ class FaultProxy:
                 if self.fault and self.met < self.times and self.rule(begun):
                     self.met += 1
                     self.struck.set()
+                    if self.fault == "delay":
+                        await asyncio.sleep(_DELAY_SECONDS)
+                        up_writer.write(begun)
+                        continue
                     await self._break(begun, reader, writer, up_reader, up_writer, answers)
                     return
                 up_writer.write(begun)
@@ -109,7 +117,7 @@ class FaultProxy:
                 up_writer.write(begun)
                 sending = asyncio.create_task(_copy(reader, up_writer))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(up_reader.readuntil(b"\r\n\r\n"), 10)
+                    await asyncio.wait_for(up_reader.read(1), 10)
                     await asyncio.sleep(0.2)  # some servers send their headers first and work then
                 sending.cancel()
                 _reset(writer)

@@ -70,6 +70,15 @@ class Installation:
             await connection.close()
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(f"{self._server}/{self.database}")
+        try:
+            async with connection.transaction():
+                yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
     async def overhearing(self) -> AsyncIterator[list[str]]:
         """What processes tell each other meanwhile."""
         heard: list[str] = []

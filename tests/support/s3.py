@@ -29,6 +29,7 @@ SECRET_KEY = "secret-of-the-test-store-0123456789"
 ADDRESS_VARIABLE = "PHOTOCHANGER_TEST_S3"
 """Where the workers of a test run find the server that their controller started."""
 _SECONDS = 30
+_TRIES = 3
 _PORTS = MappingProxyType(
     {
         "-s3.port": 0,
@@ -112,14 +113,10 @@ def free_ports(count: int) -> list[int]:
 def s3_server() -> Iterator[str]:
     """Its endpoint. Stopped by its own pid, and its folder removed, whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix="photochanger-s3-"))
-    ports = free_ports(len(_PORTS))
+    ports: list[int] = []
     try:
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                _command(folder, ports), stdout=log, stderr=log, cwd=folder, env=_environ(folder)
-            )
+        process, ports = _start(folder)
         try:
-            _wait_until_ready(process, ports[0], folder / "log")
             endpoint = f"http://127.0.0.1:{ports[0]}"
             asyncio.run(_make_bucket(endpoint))
             yield endpoint
@@ -132,6 +129,25 @@ def s3_server() -> Iterator[str]:
                 left.unlink(missing_ok=True)
 
 
+def _start(folder: Path) -> tuple["subprocess.Popen[bytes]", list[int]]:
+    """Ports are free when they are looked for; where somebody else was faster, others are tried."""
+    for tries_left in reversed(range(_TRIES)):
+        ports = free_ports(len(_PORTS))
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                _command(folder, ports), stdout=log, stderr=log, cwd=folder, env=_environ(folder)
+            )
+        try:
+            _wait_until_ready(process, ports[0], folder / "log")
+        except BaseException as problem:
+            _stop(process)
+            if not (tries_left and isinstance(problem, RuntimeError)):
+                raise
+        else:
+            return process, ports
+    raise AssertionError("the last try raises")
+
+
 def _command(folder: Path, ports: list[int]) -> list[str]:
     identity = {
         "name": "tests",
@@ -139,7 +155,7 @@ def _command(folder: Path, ports: list[int]) -> list[str]:
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     listening = [part for name, index in _PORTS.items() for part in (name, str(ports[index]))]
     places = ["-dir", str(folder / "data"), "-s3.config", str(folder / "s3.json")]
     weed = str(Path(sys.executable).with_name("weed"))

@@ -53,6 +53,11 @@ PROBLEMS = MappingProxyType(
             409, "The photo that was sent is gone", "It is kept for source_ttl_hours; send the photo again."
         ),
         "slot-exists": ProblemType(409, "There is such a slot already", "Choose another slot_id."),
+        "clock-moved": ProblemType(
+            409,
+            "The clock has moved",
+            "Nothing expired is deleted until an administrator confirms the clock, or it is set right.",
+        ),
         "result-expired": ProblemType(410, "The photo has been deleted", "Photos are deleted when their time is over."),
         "result-removed": ProblemType(410, "The photo has been removed", "Ask the host of the gallery."),
         "body-too-large": ProblemType(413, "The body is too large", "Send at most 64 KiB."),

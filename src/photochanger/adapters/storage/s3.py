@@ -102,9 +102,9 @@ class S3Store:
         try:
             answer = await self.client.call("get_object", Key=self.name_of(key), **wanted)
         except S3Failed as failure:
-            if failure.code in MISSING:
+            if failure.server_code in MISSING:
                 raise ObjectMissing(key) from None
-            if failure.code in _BEYOND_THE_END:
+            if failure.server_code in _BEYOND_THE_END:
                 return None
             raise
         return answer["Body"]
@@ -113,7 +113,7 @@ class S3Store:
         try:
             found = await self.client.call("head_object", Key=self.name_of(key))
         except S3Failed as failure:
-            if failure.code not in MISSING:
+            if failure.server_code not in MISSING:
                 raise
             await self.client.require_bucket()
             return None
@@ -123,7 +123,7 @@ class S3Store:
         try:
             await self.client.call("delete_object", Key=self.name_of(key))
         except S3Failed as failure:
-            if failure.code not in MISSING:
+            if failure.server_code not in MISSING:
                 raise
 
     async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:

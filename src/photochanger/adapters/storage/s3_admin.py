@@ -128,7 +128,7 @@ async def _make_bucket(store: S3Store) -> str:
     try:
         await store.client.call("head_bucket")
     except S3Failed as failure:
-        if failure.code not in {*MISSING, "NoSuchBucket"}:
+        if failure.server_code not in {*MISSING, "NoSuchBucket"}:
             raise
     else:
         return f"The bucket {store.settings.bucket} is there."
@@ -144,7 +144,7 @@ async def _rules(store: S3Store, operation: str, member: str) -> list[dict[str, 
     try:
         return list((await store.client.call(operation)).get(member, []))
     except S3Failed as failure:
-        if failure.code not in _NONE_YET:
+        if failure.server_code not in _NONE_YET:
             raise
         return []
 

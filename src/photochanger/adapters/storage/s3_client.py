@@ -112,7 +112,7 @@ class S3Client:
         try:
             await self.call("head_bucket")
         except S3Failed as failure:
-            raise (StorageUnavailable(NO_BUCKET) if failure.code in MISSING else failure) from None
+            raise (StorageUnavailable(NO_BUCKET) if failure.server_code in MISSING else failure) from None
 
     async def close(self) -> None:
         self._clients.clear()

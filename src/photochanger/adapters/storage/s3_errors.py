@@ -53,14 +53,14 @@ _REPEATABLE = frozenset(
 
 
 class S3Failed(StorageUnavailable):
-    """`code` is the server's, empty where none answered; `is_refusal` when it surely did not do what was asked."""
+    """`server_code` is empty where none answered; `is_refusal` when it surely did not do what was asked."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(_reason(error))
-        self.code = code_of(error)
+        self.server_code = code_of(error)
         self.is_refusal = isinstance(error, ClientError) and _status(error) < _SERVER_ERROR
         self.is_repeatable = (
-            self.code in _REPEATABLE
+            self.server_code in _REPEATABLE
             or (isinstance(error, ClientError) and not self.is_refusal)
             or (isinstance(error, BotoCoreError | OSError) and not isinstance(error, ConnectTimeoutError | SSLError))
         )

@@ -105,7 +105,7 @@ class Upload:
                 MultipartUpload={"Parts": self._parts},
             )
         except S3Failed as failure:
-            if failure.code == UNKNOWN_UPLOAD and await self._is_there():
+            if failure.server_code == UNKNOWN_UPLOAD and await self._is_there():
                 return
             self._may_be_placed = not failure.is_refusal
             raise
@@ -139,7 +139,7 @@ async def abort(client: S3Client, name: str, upload_id: str) -> None:
     try:
         await client.call("abort_multipart_upload", seconds=_CLEANING_SECONDS, Key=name, UploadId=upload_id)
     except S3Failed as failure:
-        if failure.code not in {UNKNOWN_UPLOAD, *MISSING}:
+        if failure.server_code not in {UNKNOWN_UPLOAD, *MISSING}:
             raise
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.ingest.schemas import Work
-from photochanger.features.jobs.service import JobService
+from photochanger.features.jobs.service import JobService, add_note
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.settings.service import SettingsService, date_of, day_of
 from photochanger.features.slots.schemas import ConfiguredSlot
@@ -52,7 +52,7 @@ class Budgets:
         if action == "alert":
             return True
         done = "only local steps ran" if action == "darkroom" else "no step ran"
-        work.job.note = " ".join(filter(None, [work.job.note, f"{used_up}: {done}."]))
+        add_note(work.job, f"{used_up}: {done}.")
         if action == "stop":
             raise Problem("provider-failed", f"{used_up}. An administrator can raise it; sending again does not help.")
         return False

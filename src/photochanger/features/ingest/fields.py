@@ -14,6 +14,7 @@ from photochanger.features.slots.access import password_of
 _REF = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _KEY = re.compile(r"[!-~]{1,255}")
 _ALBUM_CHARACTERS = 200
+_TIME = re.compile(r"[0-9]{1,12}")
 _STYLE_CHARACTERS = 64
 """Twice what a slot's style may be named with: a longer one is unknown, and stays so when cut."""
 _SECRETS = frozenset({"password", "key"})
@@ -25,6 +26,8 @@ class IngestFields(Struct, frozen=True, kw_only=True):
     """The sender's own id of a photo or session."""
     style: str | None
     """Perhaps none of the slot's."""
+    sent_at: int | None
+    """Epoch seconds by the sender's own clock; None where it says none, or something else."""
     variables: dict[str, str]
     """What a prompt may use."""
 
@@ -60,6 +63,7 @@ def read_fields(texts: Mapping[str, str], query: Mapping[str, str], names: Colle
         album=_read_album(texts.get("album")),
         ref=_read_ref(said.get("ref")),
         style=said.get("style", "").replace("\0", "")[:_STYLE_CHARACTERS] or None,
+        sent_at=_read_time(texts.get("time")),
         variables=variables,
     )
 
@@ -87,6 +91,11 @@ def _read_ref(value: str | None) -> str | None:
     if value is not None and not _REF.fullmatch(value):
         raise _malformed("Send a ref of 4 to 64 of the characters A-Z, a-z, 0-9, _ and -, or none.")
     return value
+
+
+def _read_time(value: str | None) -> int | None:
+    """Booths send it unasked, so what cannot be read is no reason to refuse a photo."""
+    return int(value) if value is not None and _TIME.fullmatch(value) else None
 
 
 def _malformed(detail: str) -> Problem:

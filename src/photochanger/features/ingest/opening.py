@@ -11,12 +11,13 @@ from photochanger.features.audit.service import record
 from photochanger.features.ingest.dedup import claim_or_join
 from photochanger.features.ingest.schemas import Post, Work
 from photochanger.features.jobs.models import Job
-from photochanger.features.jobs.service import jobs_in, new_job
+from photochanger.features.jobs.service import add_note, jobs_in, new_job
 from photochanger.features.media.service import MediaService, media_in
 from photochanger.features.settings.schemas import Settings
 from photochanger.features.slots.schemas import ConfiguredSlot
 
 _CRASHED = timedelta(minutes=1)
+_BOOTH_CLOCK_MINUTES = 10
 
 
 class Opening:
@@ -101,7 +102,8 @@ def _fill(work: Work) -> None:
     """What the source tells of its job."""
     job, source = work.job, work.source
     job.source_sha256, job.ref, job.album = source.media.sha256, source.ref, source.album
-    _note_style(work.job, work.source.style, work.slot)
+    _note_style(work.job, source.style, work.slot)
+    _note_clock(work.job, source.sent_at)
 
 
 def _own_source(work: Work) -> None:
@@ -115,7 +117,17 @@ def _note_style(job: Job, style: str | None, slot: ConfiguredSlot) -> None:
     if style in {known.name for known in slot.config.styles}:
         job.style = style
     else:
-        job.note = f"The slot has no style {style!r}: its own chain was used."
+        add_note(job, f"The slot has no style {style!r}: its own chain was used.")
+
+
+def _note_clock(job: Job, sent_at: int | None) -> None:
+    """A booth whose clock is wrong prints wrong times, and may refuse our certificate one day."""
+    if sent_at is None:
+        return
+    minutes = (sent_at - job.received_at.timestamp()) / 60
+    if abs(minutes) > _BOOTH_CLOCK_MINUTES:
+        direction = "ahead of" if minutes > 0 else "behind"
+        add_note(job, f"The sender's clock is {abs(minutes):,.0f} minutes {direction} the server's.")
 
 
 def window_seconds(slot: ConfiguredSlot, settings: Settings) -> int:

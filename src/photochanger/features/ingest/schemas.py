@@ -40,6 +40,8 @@ class Source(Struct, kw_only=True):
     ref: str | None
     style: str | None = None
     """As asked for; perhaps none of the slot's."""
+    sent_at: int | None = None
+    """By the sender's clock: compared with ours, and kept nowhere."""
     variables: Mapping[str, str] = {}
     """What the guest said, for the prompt. Nobody's business but the vendor's: it is kept nowhere."""
 

@@ -113,6 +113,7 @@ class IngestService:
             album=fields.album,
             ref=fields.ref,
             style=fields.style,
+            sent_at=fields.sent_at,
             variables=fields.variables,
         )
 

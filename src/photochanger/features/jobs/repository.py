@@ -1,7 +1,7 @@
 """All SQL about jobs, their claims, attempts and runners."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,9 +38,9 @@ class JobRepository:
         ended = update(Job).where(*is_late).values(values | {"late_until": None}).returning(Job.id)
         return (await self._session.execute(ended)).first() is not None
 
-    async def give_up_late(self, dead_runners: list[str], *, now: datetime, grace: timedelta) -> list[UUID]:
-        """Ends the wait for photos whose process is dead, or whose time passed long ago."""
-        abandoned = or_(Job.runner_id.in_(dead_runners), Job.late_until < now - grace)
+    async def give_up_late(self, dead_runners: list[str], *, overdue: datetime) -> list[UUID]:
+        """Ends the wait for photos whose process is dead, or whose time was over before `overdue`."""
+        abandoned = or_(Job.runner_id.in_(dead_runners), Job.late_until < overdue)
         given_up = update(Job).where(Job.late_until.is_not(None), abandoned).values(late_until=None)
         return list(await self._session.scalars(given_up.returning(Job.id)))
 
@@ -77,11 +77,9 @@ class JobRepository:
         removed = update(Job).where(Job.slot_id == slot_id, *live).values(removed_at=now).returning(Job.id)
         return len((await self._session.scalars(removed)).all())
 
-    async def list_abandoned(
-        self, dead_runners: list[str], *, now: datetime, grace: timedelta, limit: int
-    ) -> list[Job]:
-        """Running jobs whose process is dead, or whose deadline passed long ago."""
-        abandoned = or_(Job.runner_id.in_(dead_runners), Job.deadline_at < now - grace)
+    async def list_abandoned(self, dead_runners: list[str], *, overdue: datetime, limit: int) -> list[Job]:
+        """Running jobs whose process is dead, or whose deadline was before `overdue`."""
+        abandoned = or_(Job.runner_id.in_(dead_runners), Job.deadline_at < overdue)
         found = select(Job).where(Job.status == "processing", abandoned).limit(limit)
         return list(await self._session.scalars(found.with_for_update(skip_locked=True)))
 

@@ -52,12 +52,15 @@ class RunnerRegistry:
         os.close(self._held)
         self._held = None
 
-    async def list_dead(self) -> list[str]:
-        """Runners whose lock is free (this machine), or whose heartbeat is old (another), or that only left a file."""
+    async def list_dead(self, *, by_heartbeat: bool) -> list[str]:
+        """Runners whose lock is free (this machine), or that only left a file.
+
+        `by_heartbeat`: also those of other machines whose heartbeat is old. It needs a clock that can be trusted.
+        """
         async with self._database.read() as session:
             known = await RunnerRepository(session).list_all()
         now = self._clock.now()
-        dead = {runner.runner_id for runner in known if self._is_dead(runner, now)}
+        dead = {runner.runner_id for runner in known if self._is_dead(runner, now if by_heartbeat else None)}
         rowless = {file.stem for file in self._folder.glob("*.lock")} - {runner.runner_id for runner in known}
         return sorted(dead | {runner_id for runner_id in rowless if self._lock_is_free(runner_id)})
 
@@ -70,12 +73,12 @@ class RunnerRegistry:
                 if is_free:
                     self._lock_file(runner_id).unlink(missing_ok=True)
 
-    def _is_dead(self, runner: Runner, now: datetime) -> bool:
+    def _is_dead(self, runner: Runner, now: datetime | None) -> bool:
         if runner.runner_id == self.runner_id:
             return False
         if runner.home == self._home:
             return self._lock_is_free(runner.runner_id)
-        return now - runner.beat_at > DEAD_AFTER
+        return now is not None and now - runner.beat_at > DEAD_AFTER
 
     def _lock_is_free(self, runner_id: str) -> bool:
         with _try_lock(self._lock_file(runner_id)) as is_free:

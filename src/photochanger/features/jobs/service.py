@@ -151,6 +151,11 @@ def new_attempt(
     )
 
 
+def add_note(job: Job, text: str) -> None:
+    """What an administrator should know, beside what is noted already."""
+    job.note = " ".join(filter(None, [job.note, text]))
+
+
 def is_running(job: Job) -> bool:
     """Also after its window, while its photo may still come."""
     return job.status == "processing" or job.late_until is not None

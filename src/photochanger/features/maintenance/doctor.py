@@ -13,6 +13,7 @@ from photochanger.adapters.storage.store import ObjectStore, StorageUnavailable
 from photochanger.assets import assets
 from photochanger.core.clock import Clock
 from photochanger.core.limits import GIB, MIB
+from photochanger.features.clock.service import ADVICE, ClockWatch, sentence
 from photochanger.features.maintenance.repository import database_time
 
 SKEW_MS = 500
@@ -29,11 +30,19 @@ class Finding(Struct, frozen=True):
 
 class Doctor:
     def __init__(
-        self, *, database: Database, store: ObjectStore, clock: Clock, data_dir: Path, public_base_url: str | None
+        self,
+        *,
+        database: Database,
+        store: ObjectStore,
+        clock: Clock,
+        clock_watch: ClockWatch,
+        data_dir: Path,
+        public_base_url: str | None,
     ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
+        self._clock_watch = clock_watch
         self._data_dir = data_dir
         self._public_base_url = public_base_url
 
@@ -64,8 +73,11 @@ class Doctor:
         """Expiry compares this machine's clock with times in the database."""
         try:
             skew = await self.clock_skew_ms()
+            moved = await self._clock_watch.moved()
         except DatabaseUnavailable:
             return Finding("clock", ok=False, says="cannot be compared without the database")
+        if moved is not None:
+            return Finding("clock", ok=False, says=sentence(moved), advice=ADVICE)
         if abs(skew) > SKEW_MS:
             advice = "Switch on time synchronisation (NTP) here and on the database's machine."
             return Finding("clock", ok=False, says=f"differs from the database's by {skew} ms", advice=advice)

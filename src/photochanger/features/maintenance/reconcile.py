@@ -4,7 +4,7 @@ What belongs to a dead process is closed at once; everything else only when it i
 """
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from msgspec import Struct
@@ -16,6 +16,7 @@ from photochanger.core.clock import Clock
 from photochanger.core.errors import PROBLEMS
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
+from photochanger.features.clock.service import ClockWatch
 from photochanger.features.jobs.runners import RunnerRegistry
 from photochanger.features.jobs.service import jobs_in
 from photochanger.features.media.keys import made_at, runner_of
@@ -28,6 +29,7 @@ _BATCH = 500
 _CLOSED_AT_ONCE = 100
 _RECENT = timedelta(minutes=15)
 _LONG = timedelta(days=365)
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
 
@@ -46,19 +48,32 @@ class Reconciled(Struct):
 
 class Reconciler:
     def __init__(
-        self, *, database: Database, clock: Clock, store: ObjectStore, runners: RunnerRegistry, notices: Notices
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        clock_watch: ClockWatch,
+        store: ObjectStore,
+        runners: RunnerRegistry,
+        notices: Notices,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._clock_watch = clock_watch
         self._store = store
         self._runners = runners
         self._notices = notices
 
     async def reconcile(self, *, whole_store: bool) -> Reconciled:
-        """`whole_store` also walks the store when nobody died, for objects without a row and rows without an object."""
+        """`whole_store` also walks the store when nobody died, for objects without a row and rows without an object.
+
+        While the clock is in doubt, only jobs of this machine's dead processes are closed: a free lock proves it.
+        """
         done = Reconciled()
-        dead = await self._runners.list_dead()
-        await self._close_jobs(dead, done)
+        is_trusted = await self._clock_watch.moved() is None
+        dead = await self._close_dead(done, is_trusted=is_trusted)
+        if not is_trusted:
+            return done
         await self._forget_claims(_LONG if whole_store else _RECENT)
         await self._abort_uploads(dead, done)
         if dead or whole_store:
@@ -74,18 +89,22 @@ class Reconciler:
 
     async def close_interrupted(self) -> None:
         """What has to be true before the first request: no job of a dead process runs. Walks nothing."""
-        await self._close_jobs(await self._runners.list_dead(), Reconciled())
+        await self._close_dead(Reconciled(), is_trusted=await self._clock_watch.moved() is None)
 
-    async def _close_jobs(self, dead: list[str], done: Reconciled) -> None:
-        while await self._close_some_jobs(dead, done) == _CLOSED_AT_ONCE:
+    async def _close_dead(self, done: Reconciled, *, is_trusted: bool) -> list[str]:
+        """The dead, whose jobs are closed, like those long past their time where the clock can be trusted."""
+        dead = await self._runners.list_dead(by_heartbeat=is_trusted)
+        overdue = self._clock.now() - JOB_GRACE if is_trusted else _NEVER
+        while await self._close_some_jobs(dead, overdue, done) == _CLOSED_AT_ONCE:
             pass
+        return dead
 
-    async def _close_some_jobs(self, dead: list[str], done: Reconciled) -> int:
+    async def _close_some_jobs(self, dead: list[str], overdue: datetime, done: Reconciled) -> int:
         now = self._clock.now()
         interrupted = PROBLEMS["interrupted"]
         async with self._database.write() as session:
             jobs = jobs_in(session)
-            closed = await jobs.list_abandoned(dead, now=now, grace=JOB_GRACE, limit=_CLOSED_AT_ONCE)
+            closed = await jobs.list_abandoned(dead, overdue=overdue, limit=_CLOSED_AT_ONCE)
             for job in closed:
                 duration_ms = max(0, round((now - job.received_at).total_seconds() * 1000))
                 values = {
@@ -100,7 +119,7 @@ class Reconciler:
                     await record(session, self._clock, Actor.system(), "job.interrupted", str(job.id))
             if closed:
                 await jobs.sum_costs([job.id for job in closed])
-            given_up = await jobs.give_up_late(dead, now=now, grace=JOB_GRACE)
+            given_up = await jobs.give_up_late(dead, overdue=overdue)
         for job_id in (*(job.id for job in closed), *given_up):
             self._notices.publish(f"job:{job_id}")
         return len(closed)

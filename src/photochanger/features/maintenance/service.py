@@ -12,6 +12,7 @@ from photochanger.core.clock import Clock
 from photochanger.core.errors import Problem
 from photochanger.features.accounts.service import AccountService
 from photochanger.features.alerts.service import AlertService
+from photochanger.features.clock.service import ClockWatch
 from photochanger.features.jobs.runners import BEAT_SECONDS, RunnerRegistry
 from photochanger.features.maintenance.reconcile import Reconciler
 from photochanger.features.media.retention import Retention
@@ -32,6 +33,7 @@ class Maintenance:
         self,
         *,
         clock: Clock,
+        clock_watch: ClockWatch,
         runners: RunnerRegistry,
         reconciler: Reconciler,
         retention: Retention,
@@ -42,6 +44,7 @@ class Maintenance:
         alerts: AlertService,
     ) -> None:
         self._clock = clock
+        self._clock_watch = clock_watch
         self._runners = runners
         self._reconciler = reconciler
         self._retention = retention
@@ -55,6 +58,7 @@ class Maintenance:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Closes what a dead process left running, then runs the loops until the block ends."""
+        await self._clock_watch.keep()
         await self._accounts.sync_credentials_file()
         await self._runners.start()
         await self._reconciler.close_interrupted()
@@ -63,6 +67,7 @@ class Maintenance:
             for seconds, work in (
                 (_FOLLOW_SECONDS, self._follow_credentials),
                 (BEAT_SECONDS, self._runners.beat),
+                (_RECONCILE_SECONDS, self._clock_watch.keep),
                 (_RECONCILE_SECONDS, self._reconcile),
                 (_RECONCILE_SECONDS, self._clean_when_due),
                 (_WHOLE_STORE_SECONDS, self._reconcile_whole_store),

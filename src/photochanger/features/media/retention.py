@@ -18,6 +18,7 @@ from photochanger.core.errors import Problem
 from photochanger.core.forms import invalid
 from photochanger.features.audit.schemas import Actor
 from photochanger.features.audit.service import record
+from photochanger.features.clock.service import ClockWatch
 from photochanger.features.jobs.models import Job
 from photochanger.features.jobs.service import has_result, jobs_in
 from photochanger.features.media.models import Media
@@ -39,17 +40,22 @@ class Evicted(Struct):
 
 
 class Retention:
-    def __init__(self, *, store: ObjectStore, database: Database, clock: Clock) -> None:
+    def __init__(self, *, store: ObjectStore, database: Database, clock: Clock, clock_watch: ClockWatch) -> None:
         self._store = store
         self._database = database
         self._clock = clock
+        self._clock_watch = clock_watch
         self._evicting: dict[UUID, asyncio.Task[None]] = {}
 
     async def evict_expired(self, *, slot_id: str | None = None, limit: int = 10_000) -> Evicted:
         """Deletes what is over; safe to run twice, on two replicas, or after a crash.
 
-        What cannot be deleted now is passed over, and tried again by the next sweep.
+        What cannot be deleted now is passed over, and tried again by the next sweep. Raises where the clock moved.
         """
+        await self._clock_watch.insist()
+        return await self._sweep(slot_id, limit)
+
+    async def _sweep(self, slot_id: str | None = None, limit: int = 10_000) -> Evicted:
         total, failed = Evicted(), list[UUID]()
         while total.count < limit and len(failed) < _MOST_FAILURES:
             async with self._database.read() as session:
@@ -70,7 +76,9 @@ class Retention:
         return Evicted(count=len(due), freed_bytes=sum(row.size_bytes for row in due))
 
     async def clean_slot(self, slot_id: str, actor: Actor, *, everything: bool) -> CleanupDocument:
-        """Deletes what is over of a slot; `everything` removes its live results first."""
+        """Deletes what is over of a slot; `everything` removes its live results first, whatever the clock says."""
+        if not everything:
+            await self._clock_watch.insist()
         now = self._clock.now()
         async with self._database.write() as session:
             removed = 0
@@ -78,7 +86,7 @@ class Retention:
                 removed = await jobs_in(session).remove_results(slot_id, now)
                 await MediaRepository(session).expire_slot(slot_id, _whole(now))
             await record(session, self._clock, actor, "slot.cleaned", slot_id, {"removed_results": removed})
-        evicted = await self.evict_expired(slot_id=slot_id)
+        evicted = await self._sweep(slot_id)
         return CleanupDocument(evicted.count, evicted.freed_bytes)
 
     async def set_hidden(self, job_id: UUID, actor: Actor, *, hidden: bool) -> Job:
@@ -132,7 +140,8 @@ class Retention:
 
     async def _evict_quietly(self, job_id: UUID) -> None:
         try:
-            await self.evict_job(job_id)
+            if await self._clock_watch.moved() is None:
+                await self.evict_job(job_id)
         except Exception as error:  # noqa: BLE001 – nobody waits for it, and the sweep will find it again
             log.warning("media.eviction_failed", job_id=str(job_id), error=type(error).__name__)
 
