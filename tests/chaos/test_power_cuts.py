@@ -191,7 +191,7 @@ async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 @pytest.mark.s3
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 async def test_a_power_cut_at_any_step_loses_nothing_acknowledged_and_leaves_nothing_half_done(
     scene: Scene, request: pytest.FixtureRequest
 ):

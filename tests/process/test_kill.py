@@ -30,7 +30,7 @@ async def server(tmp_path_factory):
     await server.end()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_kills_under_load_lose_nothing_acknowledged_and_leave_nothing_half_done(
     server: Server, request: pytest.FixtureRequest
 ):

@@ -49,7 +49,7 @@ class Round:
         return dead
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_kills_of_either_machine_lose_nothing_acknowledged_and_leave_nothing_half_done(
     installed: Installation, request: pytest.FixtureRequest
 ):
