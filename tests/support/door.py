@@ -55,8 +55,8 @@ class Door:
             (SMALL_SLOT, {"upload_limit_mb": 1}),
             (CLOSED_SLOT, {"enabled": False}),
         ):
-            made = {"slot_id": slot, "name": slot, "password": SLOT_PASSWORD, **members}
-            answer = await self.ask("POST", "/api/slots", *self.admin, body=made)
+            wanted = {"slot_id": slot, "name": slot, "password": SLOT_PASSWORD, **members}
+            answer = await self.ask("POST", "/api/slots", *self.admin, body=wanted)
             assert answer.status == 201, answer.body
 
     async def send(self, *pieces: bytes, address: str | None = None) -> Answer:
