@@ -12,7 +12,6 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import response_schema_conformance
@@ -25,7 +24,8 @@ from tests.support.product import SLOT_PASSWORD
 from tests.support.server import running_server
 
 ENDS_THE_SESSION = "logout"
-CHECKS = [not_a_server_error, response_schema_conformance]
+EXPECTED = {"provider-failed", "provider-timeout"}
+"""What a slot may answer that was changed to what makes no photo, such as a budget of nothing."""
 
 
 @pytest.fixture
@@ -79,7 +79,8 @@ def try_operation(operation, session, url, known, count):
                 case.body["version"] = session.get(url + case.formatted_path).json().get("version", 0)
         answer = case.call(base_url=url, session=session, timeout=60)
         statuses.add(answer.status_code)
-        case.validate_response(answer, checks=CHECKS)
+        case.validate_response(answer, checks=[response_schema_conformance])
+        assert answer.status_code < 500 or json.loads(answer.content)["code"] in EXPECTED, answer.content
         if answer.status_code >= 400 and answer.content:
             assert answer.headers["content-type"] == ["application/problem+json"], answer.content
             assert json.loads(answer.content)["status"] == answer.status_code

@@ -11,8 +11,8 @@ from tests.support.product import ADMIN_PASSWORD, SLOT_PASSWORD
 from tests.support.server import Server, until
 from tests.support.wire import Answer, connected
 
-SLOT, OTHER_SLOT, SMALL_SLOT, CLOSED_SLOT = "slot-009", "slot-010", "slot-011", "slot-012"
-"""Two as they are made, one that takes a mebibyte, one that is switched off."""
+SLOT, OTHER_SLOT, SMALL_SLOT, CLOSED_SLOT = "slot-091", "slot-092", "slot-093", "slot-094"
+"""Made for these tests: two plain ones, one that takes a mebibyte, one that is switched off."""
 INGEST = f"/api/ingest/{SLOT}"
 
 
@@ -46,15 +46,18 @@ class Door:
         token = json.loads(login.body)["access_token"]
         self.server.secrets.add(token)
         self.admin = [f"Authorization: Bearer {token}"]
+        settings = json.loads((await self.ask("GET", "/api/settings", *self.admin)).body)
+        changed = {"version": settings["version"], "max_slots": 20}
+        assert (await self.ask("PUT", "/api/settings", *self.admin, body=changed)).status == 200
         for slot, members in (
             (SLOT, {}),
             (OTHER_SLOT, {}),
             (SMALL_SLOT, {"upload_limit_mb": 1}),
             (CLOSED_SLOT, {"enabled": False}),
         ):
-            changed = {"version": 1, "password": SLOT_PASSWORD, **members}
-            answer = await self.ask("PUT", f"/api/slots/{slot}", *self.admin, body=changed)
-            assert answer.status == 200, answer.body
+            wanted = {"slot_id": slot, "name": slot, "password": SLOT_PASSWORD, **members}
+            answer = await self.ask("POST", "/api/slots", *self.admin, body=wanted)
+            assert answer.status == 201, answer.body
 
     async def send(self, *pieces: bytes, address: str | None = None) -> Answer:
         """The answer to the first request in `pieces`, however much of them the server took."""
