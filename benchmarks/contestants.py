@@ -1,17 +1,16 @@
 """Who takes part in `benchmarks.upload`: each a server of its own, on the same bucket."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-
-import psutil
 
 from benchmarks.load import BOUNDARY, Form
 from benchmarks.support import PASSWORD, Product, running_product
@@ -59,7 +58,7 @@ async def running_contestants(cluster: Cluster, place: S3Address, folder: Path) 
         product = await running.enter_async_context(
             running_product(cluster, folder / "upload", **place.environ, **limits)
         )
-        found = [await _product(product)]
+        found = [await taking_part(product)]
         for kind in (LIMIT, FLOOR):
             command = [sys.executable, "-m", "benchmarks.peers.bare", kind]
             contestant = running.enter_context(_process(kind, command, Path.cwd(), environ, folder))
@@ -70,20 +69,18 @@ async def running_contestants(cluster: Cluster, place: S3Address, folder: Path) 
             express = ["node", str(PEERS / "express.mjs")]
             found.append(running.enter_context(_process(EXPRESS, express, packages, environ, folder)))
         for contestant in found:
-            await until(lambda port=contestant.port: _listens(port), seconds=60)
+            await until(partial(_listens, contestant.port), seconds=60)
         yield found
 
 
-async def _product(product: Product) -> Contestant:
+async def taking_part(product: Product) -> Contestant:
     await product.change_slot("slot-001")
     server = product.server
     return Contestant(PRODUCT, server.process.pid, server.port, "/api/ingest/slot-001")
 
 
 @contextmanager
-def _process(
-    name: str, command: list[str], cwd: Path, environ: dict[str, str], folder: Path
-) -> Iterator[Contestant]:
+def _process(name: str, command: list[str], cwd: Path, environ: dict[str, str], folder: Path) -> Iterator[Contestant]:
     port = free_port()
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen([*command, str(port)], cwd=cwd, env=environ, stdout=log, stderr=log)
@@ -133,8 +130,7 @@ async def _listens(port: int) -> bool:
 
 
 def versions() -> str:
-    """Of the peers: as their lists say."""
-    python = (PEERS / "requirements.txt").read_text().split()
-    node = (PEERS / "package.json").read_text()
-    import json
-    return ", ".join([*(each.replace("==", " ") for each in python), *(f"{name} {version}" for name, version in json.loads(node)["dependencies"].items())])
+    """The peers' packages, as their lists name them."""
+    python = (PEERS / "requirements.txt").read_text().replace("==", " ").splitlines()
+    node = json.loads((PEERS / "package.json").read_text())["dependencies"]
+    return ", ".join([*python, *(f"{name} {version}" for name, version in node.items())])

@@ -24,14 +24,15 @@ _PATIENCE = 150
 class Form:
     """Photos of one size as forms: a number in each makes it another photo, all the rest is one memory."""
 
-    def __init__(self, jpeg: bytes, photo_bytes: int) -> None:
+    def __init__(self, jpeg: bytes, photo_bytes: int = 0) -> None:
+        """Comments in front make up for what `jpeg` has less than `photo_bytes`."""
         self._start = (
             f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'
             "Content-Type: image/jpeg\r\n\r\n"
         ).encode() + jpeg[:2]
         number = _comment(bytes(8))
         noise = _comment(Random(0).randbytes(_SEGMENT))
-        count = (photo_bytes - len(jpeg) - len(number)) // len(noise)
+        count = max(0, photo_bytes - len(jpeg) - len(number)) // len(noise)
         self._rest = noise * count + jpeg[2:] + f"\r\n--{BOUNDARY}--\r\n".encode()
         self.photo_bytes = 2 + len(number) + len(noise) * count + len(jpeg) - 2
         self.size_bytes = len(self._start) + len(number) + len(self._rest)
@@ -49,8 +50,13 @@ class Took(NamedTuple):
 
     status: int
     wall: float
-    receive: float
-    """As `Server-Timing` tells it; else the same as `wall`: who says nothing answers when the photo is in the bucket."""
+    phases: dict[str, float]
+    """Seconds, as `Server-Timing` tells them."""
+
+    @property
+    def receive(self) -> float:
+        """Until the photo is in the bucket. Who tells no phases answers then."""
+        return self.phases.get("receive", self.wall)
 
 
 async def send(port: int, *pieces: bytes) -> Took:
@@ -59,7 +65,7 @@ async def send(port: int, *pieces: bytes) -> Took:
     began = time.perf_counter()
     answer = bytearray()
     with socket.socket() as connection, suppress(OSError, TimeoutError):
-        connection.setblocking(False)
+        connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with asyncio.timeout(_PATIENCE):
             await loop.sock_connect(connection, ("127.0.0.1", port))
@@ -69,8 +75,8 @@ async def send(port: int, *pieces: bytes) -> Took:
                 answer += received
     wall = time.perf_counter() - began
     status = re.match(rb"HTTP/1\.1 (\d{3})", answer)
-    receive = re.search(rb"receive;dur=([\d.]+)", answer)
-    return Took(int(status[1]) if status else 0, wall, float(receive[1]) / 1000 if receive else wall)
+    phases = {name.decode(): float(ms) / 1000 for name, ms in re.findall(rb"(\w+);dur=([\d.]+)", answer)}
+    return Took(int(status[1]) if status else 0, wall, phases)
 
 
 class Usage:

@@ -156,8 +156,10 @@ async def run_all(cases: list[Case], rounds: int, cluster: Cluster, place: S3Add
 def report(results: Results) -> None:
     for case, found in results.items():
         print(f"\n**{case}**\n")
-        print("| | uploads | wall, ms: p50 / p95 | receive, ms: p50 / p95 | × limit | × floor | CPU of the server, ms "
-              "an upload | CPU with workers | peak RSS of the tree, MB |")
+        print(
+            "| | uploads | wall, ms: p50 / p95 | receive, ms: p50 / p95 | × limit | × floor | CPU of the server, ms "
+            "an upload | CPU with workers | peak RSS of the tree, MB |"
+        )
         print("|---" * 9 + "|")
         for name in (LIMIT, FLOOR, PRODUCT, FASTAPI, EXPRESS):
             if result := found.get(name):
@@ -180,7 +182,9 @@ def draw(results: Results) -> None:
             axes.bar(where, medians, 0.16, color=_COLOURS[name], label=name)
             if name == PRODUCT:
                 walls = [statistics.median(took.wall for took in result.took) * 1000 for _, result in known]
-                axes.bar(where, walls, 0.16, fill=False, edgecolor=_COLOURS[name], linestyle=":", label="… with the darkroom")
+                axes.bar(
+                    where, walls, 0.16, fill=False, edgecolor=_COLOURS[name], linestyle=":", label="… with the darkroom"
+                )
         axes.set(title=f"{size_mb} MB", yscale="log", xticks=range(len(cases)), xlabel="at a time")
         axes.set_xticklabels([str(case.at_once) for case in cases])
         axes.grid(axis="y", alpha=0.3)

@@ -13,6 +13,7 @@ import uvloop
 from aiobotocore.config import AioConfig
 
 PART_BYTES = 8 * 1024 * 1024
+_MEMORY_BYTES = 64 * 1024 * 1024
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 
@@ -34,9 +35,7 @@ class Upload:
         if not self._upload_id:
             self._upload_id = (await self._client.create_multipart_upload(**self._target))["UploadId"]
         number = len(self._parts) + 1
-        sent = await self._client.upload_part(
-            **self._target, UploadId=self._upload_id, PartNumber=number, Body=part
-        )
+        sent = await self._client.upload_part(**self._target, UploadId=self._upload_id, PartNumber=number, Body=part)
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 
     async def finish(self) -> None:
@@ -110,8 +109,8 @@ class Receiver(asyncio.BufferedProtocol):
         self._transport.close()
 
 
-async def serve(port: int, *, is_limit: bool) -> None:
-    session = aiobotocore.session.get_session()
+def connect() -> Any:
+    """A client for the bucket of the environment."""
     config = AioConfig(
         signature_version="s3v4",
         s3={"addressing_style": "path", "payload_signing_enabled": False},
@@ -119,16 +118,20 @@ async def serve(port: int, *, is_limit: bool) -> None:
         max_pool_connections=200,
         retries={"total_max_attempts": 1},
     )
-    keys = {
-        "aws_access_key_id": os.environ["S3_ACCESS_KEY"],
-        "aws_secret_access_key": os.environ["S3_SECRET_KEY"],
-    }
-    memory = os.urandom(64 * 1024 * 1024) if is_limit else None
-    async with session.create_client(
-        "s3", endpoint_url=os.environ["S3_ENDPOINT"], region_name="us-east-1", config=config, **keys
-    ) as client:
+    return aiobotocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=os.environ["S3_ENDPOINT"],
+        region_name="us-east-1",
+        aws_access_key_id=os.environ["S3_ACCESS_KEY"],
+        aws_secret_access_key=os.environ["S3_SECRET_KEY"],
+        config=config,
+    )
+
+
+async def serve(port: int, memory: bytes | None) -> None:
+    async with connect() as client:
         server = await asyncio.get_running_loop().create_server(
-            lambda: Receiver(client, str(uuid.uuid4()), memory), "127.0.0.1", port, backlog=256
+            lambda: Receiver(client, f"bare/{uuid.uuid4()}", memory), "127.0.0.1", port, backlog=256
         )
         await server.serve_forever()
 
@@ -138,4 +141,4 @@ if __name__ == "__main__":
     parser.add_argument("kind", choices=["limit", "floor"])
     parser.add_argument("port", type=int)
     given = parser.parse_args()
-    uvloop.run(serve(given.port, is_limit=given.kind == "limit"))
+    uvloop.run(serve(given.port, os.urandom(_MEMORY_BYTES) if given.kind == "limit" else None))

@@ -1,4 +1,4 @@
-"""FastAPI + python-multipart + boto3 under uvicorn, as their own pages show an upload. Runs in an environment of its own."""
+"""FastAPI + python-multipart + boto3 under uvicorn, as their own pages show an upload. In an environment of its own."""
 
 import os
 import sys
