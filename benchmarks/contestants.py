@@ -46,8 +46,10 @@ class Contestant(NamedTuple):
 
 
 @asynccontextmanager
-async def running_contestants(cluster: Cluster, place: S3Address, folder: Path) -> AsyncIterator[list[Contestant]]:
-    """Those for which this machine has what they need."""
+async def running_contestants(
+    cluster: Cluster, place: S3Address, folder: Path, packages: Path
+) -> AsyncIterator[list[Contestant]]:
+    """Those for which this machine has what they need. Peers' packages are in `packages`, or get there."""
     environ = {**os.environ, **place.environ}
     async with AsyncExitStack() as running:
         limits = {
@@ -63,11 +65,11 @@ async def running_contestants(cluster: Cluster, place: S3Address, folder: Path) 
             command = [sys.executable, "-m", "benchmarks.peers.bare", kind]
             contestant = running.enter_context(_process(kind, command, Path.cwd(), environ, folder))
             found.append(contestant._replace(makes_its_bytes=kind == LIMIT))
-        fastapi = [str(_python_with_peers(folder)), str(PEERS / "fast.py")]
+        fastapi = [str(_python_with_peers(packages)), str(PEERS / "fast.py")]
         found.append(running.enter_context(_process(FASTAPI, fastapi, folder, environ, folder)))
-        if packages := _node_packages(folder):
+        if modules := _node_packages(packages):
             express = ["node", str(PEERS / "express.mjs")]
-            found.append(running.enter_context(_process(EXPRESS, express, packages, environ, folder)))
+            found.append(running.enter_context(_process(EXPRESS, express, modules, environ, folder)))
         for contestant in found:
             await until(partial(_listens, contestant.port), seconds=60)
         yield found
@@ -97,6 +99,8 @@ def _process(name: str, command: list[str], cwd: Path, environ: dict[str, str], 
 
 def _python_with_peers(folder: Path) -> Path:
     environment = folder / "fastapi"
+    if environment.exists():
+        return environment / "bin/python"
     _run([sys.executable, "-m", "venv", str(environment)], folder)
     python = environment / "bin/python"
     _run([str(python), "-m", "pip", "install", "--quiet", "-r", str(PEERS / "requirements.txt")], folder)
@@ -108,6 +112,8 @@ def _node_packages(folder: Path) -> Path | None:
         print("Express is left out: there is no node, or no npm.\n")
         return None
     packages = folder / "express"
+    if packages.exists():
+        return packages
     packages.mkdir()
     shutil.copy(PEERS / "package.json", packages)
     _run(["npm", "install", "--silent", "--no-audit", "--no-fund"], packages)

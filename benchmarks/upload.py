@@ -11,6 +11,7 @@ import itertools
 import statistics
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ LIMIT_GOALS = {1: 1.15, 8: 1.20, 32: 1.25}
 FLOOR_GOAL = 1.06
 _TURN = 4
 """Uploads in a turn at least: those of one at a time come one after another."""
+_VACUUM_BYTES = 4_000_000_000
 _COLOURS = {LIMIT: "#9aa5a0", FLOOR: "#5f6f68", PRODUCT: "#1f6f5c", FASTAPI: "#b4552d", EXPRESS: "#d9a441"}
 
 
@@ -106,7 +108,7 @@ async def measure(contestant: Contestant, form: Form, at_once: int, numbers: Ite
 
 
 async def run_case(
-    contestants: list[Contestant], case: Case, numbers: Iterator[int], rounds: int, place: S3Address
+    contestants: list[Contestant], case: Case, numbers: Iterator[int], rounds: int, bucket: "Bucket"
 ) -> dict[str, Result]:
     """Who begins changes from round to round; the first turn of each warms it up and does not count."""
     form = Form(jpeg(600, 400), case.size_mb * 1_000_000)
@@ -116,20 +118,30 @@ async def run_case(
     for number in range(rounds):
         first = number % len(contestants)
         for contestant in contestants[first:] + contestants[:first]:
+            began = time.monotonic()
             await measure(contestant, form, case.at_once, numbers, results[contestant.name])
-            await empty(place)
+            print(f"{case}, {number + 1}: {contestant.name} {time.monotonic() - began:.1f} s", file=sys.stderr)
+            await bucket.empty(form.photo_bytes * max(case.at_once, _TURN))
     return results
 
 
-async def empty(place: S3Address) -> None:
-    """Nobody is measured on a disk that the others filled."""
-    session = aiobotocore.session.get_session()
-    keys = {"aws_access_key_id": place.access_key, "aws_secret_access_key": place.secret_key}
-    async with session.create_client("s3", endpoint_url=place.endpoint, region_name="us-east-1", **keys) as client:
-        async for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket):
-            if found := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-                await client.delete_objects(Bucket=place.bucket, Delete={"Objects": found, "Quiet": True})
-    await asyncio.to_thread(_vacuum)
+class Bucket:
+    def __init__(self, place: S3Address) -> None:
+        self._place = place
+        self._deleted_bytes = 0
+
+    async def empty(self, size_bytes: int) -> None:
+        """Nobody is measured on a disk that the others filled. `size_bytes`: about what lies in it."""
+        place, session = self._place, aiobotocore.session.get_session()
+        keys = {"aws_access_key_id": place.access_key, "aws_secret_access_key": place.secret_key}
+        async with session.create_client("s3", endpoint_url=place.endpoint, region_name="us-east-1", **keys) as client:
+            async for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket):
+                if found := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
+                    await client.delete_objects(Bucket=place.bucket, Delete={"Objects": found, "Quiet": True})
+        self._deleted_bytes += size_bytes
+        if self._deleted_bytes > _VACUUM_BYTES:
+            await asyncio.to_thread(_vacuum)
+            self._deleted_bytes = 0
 
 
 def _vacuum() -> None:
@@ -142,14 +154,15 @@ def _vacuum() -> None:
                 answer.read()
 
 
-async def run_all(cases: list[Case], rounds: int, cluster: Cluster, place: S3Address, folder: Path) -> Results:
+async def run_all(
+    cases: list[Case], rounds: int, cluster: Cluster, place: S3Address, folder: Path, packages: Path
+) -> Results:
     print(await circumstances(cluster) + f"; {versions()}; {rounds} rounds\n")
-    numbers = itertools.count()
+    numbers, bucket = itertools.count(), Bucket(place)
     results: Results = {}
-    async with running_contestants(cluster, place, folder) as contestants:
+    async with running_contestants(cluster, place, folder, packages) as contestants:
         for case in cases:
-            results[case] = await run_case(contestants, case, numbers, rounds, place)
-            print(f"{case} is measured.", file=sys.stderr)
+            results[case] = await run_case(contestants, case, numbers, rounds, bucket)
     return results
 
 
@@ -211,11 +224,12 @@ def goals(results: Results) -> dict[str, bool]:
     return reached
 
 
-def main(sizes: list[int], at_once: list[int], rounds: int) -> bool:
+def main(sizes: list[int], at_once: list[int], rounds: int, packages: Path | None) -> bool:
     cases = [Case(*case) for case in itertools.product(sizes, at_once)]
     temporary = tempfile.TemporaryDirectory(prefix="photochanger-benchmark-")
     with temporary as folder, running_cluster() as cluster, s3_server() as endpoint:
-        results = uvloop.run(run_all(cases, rounds, cluster, S3Address(endpoint), Path(folder)))
+        kept = (packages or Path(folder)).absolute()
+        results = uvloop.run(run_all(cases, rounds, cluster, S3Address(endpoint), Path(folder), kept))
     report(results)
     draw(results)
     return verdict(goals(results))
@@ -226,5 +240,7 @@ if __name__ == "__main__":
     parser.add_argument("--mb", type=int, action="append", help="size of the photos (2, 8 and 50)")
     parser.add_argument("--at-once", type=int, action="append", help="how many at a time (1, 8 and 32)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each in each case (5)")
+    parser.add_argument("--packages", type=Path, help="a folder where the peers' packages stay for the next run")
     given = parser.parse_args()
-    sys.exit(0 if main(given.mb or [*SIZES_MB], given.at_once or [*AT_ONCE], given.rounds) else 1)
+    chosen = (given.mb or [*SIZES_MB], given.at_once or [*AT_ONCE])
+    sys.exit(0 if main(*chosen, given.rounds, given.packages) else 1)
