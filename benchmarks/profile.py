@@ -1,10 +1,10 @@
-"""Where the server's processor time goes while it receives photos of 50 MB: a flame graph, `docs/pictures/flame.svg`,
-and the functions that take most. Starts PostgreSQL, SeaweedFS, `photochanger serve` and py-spy itself.
+"""Where the server's time goes while it receives photos of 50 MB: the functions that take most, by py-spy.
+
+Starts PostgreSQL, SeaweedFS, `photochanger serve` and py-spy itself.
 """
 
 import argparse
 import asyncio
-import itertools
 import re
 import signal
 import subprocess
@@ -16,26 +16,26 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.contestants import Contestant, taking_part
-from benchmarks.load import Form, Usage, send
+from benchmarks.load import Form, send
 from benchmarks.support import circumstances, running_product
 from tests.support.pictures import jpeg
 from tests.support.postgres import Cluster, running_cluster
 from tests.support.s3 import S3Address, s3_server
 
-PLOT = Path(__file__).parents[1] / "docs/pictures/flame.svg"
+_IDLE = ("_worker (concurrent", "Runner.run (", "Condition.wait (", "pool_manager_loop (", "unix_poll (")
+"""Where threads wait: py-spy does not know it everywhere."""
 _RATE = 200
 _MOST = 25
 _PHOTO_BYTES = 50_000_000
 
 
-async def record(product: Contestant, form: Form, count: int, kind: str, to: Path) -> None:
+async def record(product: Contestant, form: Form, count: int, to: Path) -> None:
     """While `count` photos come one after another."""
     spy = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(product.pid)]
-    options = ["--rate", str(_RATE), "--format", kind, "--output", str(to)]
+    options = ["--rate", str(_RATE), "--format", "raw", "--output", str(to)]
     recording = await asyncio.create_subprocess_exec(*spy, *options, stdout=subprocess.DEVNULL)
-    numbers = itertools.count(0 if kind == "raw" else count)
     try:
-        for number in itertools.islice(numbers, count):
+        for number in range(count):
             await send(product.port, product.head(form), *form.pieces(number))
     finally:
         recording.send_signal(signal.SIGINT)
@@ -49,10 +49,13 @@ def report(stacks: str) -> None:
     for line in stacks.splitlines():
         stack, _, samples = line.rpartition(" ")
         frames = [re.sub(r":\d+\)$", ")", frame) for frame in stack.split(";")]
+        if any(idle in frames[-1] for idle in _IDLE):
+            continue
         total += int(samples)
         own[frames[-1]] += int(samples)
         whole.update(dict.fromkeys(frames, int(samples)))
-    for title, counted in (("itself", own), ("with what it calls", whole)):
+    ours = Counter({name: count for name, count in whole.items() if "(photochanger/" in name})
+    for title, counted in (("itself", own), ("ours, with what they call", ours)):
         print(f"\n| {title} | share |\n|---|---|")
         for name, count in counted.most_common(_MOST):
             print(f"| `{name}` | {count / total:.1%} |")
@@ -63,11 +66,8 @@ async def run_all(count: int, cluster: Cluster, place: S3Address, folder: Path) 
     async with running_product(cluster, folder / "flame", **place.environ) as running:
         product, form = await taking_part(running), Form(jpeg(600, 400), _PHOTO_BYTES)
         await send(product.port, product.head(form), *form.pieces(2**40))
-        raw, usage = folder / "raw", Usage()
-        await record(product, form, count, "raw", raw)
-        with usage.of(product.pid):
-            await record(product, form, count, "flamegraph", PLOT)
-        print(f"\n{usage.server_cpu / count * 1000:.0f} ms of processor for each photo, server alone.")
+        raw = folder / "raw"
+        await record(product, form, count, raw)
     report(raw.read_text())
 
 
