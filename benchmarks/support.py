@@ -66,12 +66,12 @@ class Photo:
         return digest.hexdigest()
 
 
-def camera_jpeg() -> bytes:
-    """4000 × 3000 with grain, 5 MB."""
-    ground = picture(4000, 3000)
+def camera_jpeg(width: int = 4000, height: int = 3000, *, quality: int = 92) -> bytes:
+    """With grain; 5 MB, if nothing else is asked for."""
+    ground = picture(width, height)
     image = pyvips.Image.new_from_memory(ground.tobytes(), ground.width, ground.height, 3, "uchar")
-    grain = pyvips.Image.gaussnoise(4000, 3000, sigma=9, mean=0, seed=1)
-    data: bytes = (image + grain).cast("uchar").copy(interpretation="srgb").jpegsave_buffer(Q=92)
+    grain = pyvips.Image.gaussnoise(width, height, sigma=9, mean=0, seed=1)
+    data: bytes = (image + grain).cast("uchar").copy(interpretation="srgb").jpegsave_buffer(Q=quality)
     return data
 
 

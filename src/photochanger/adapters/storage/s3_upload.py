@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import io
 from base64 import b64encode
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -12,9 +12,10 @@ from photochanger.adapters.storage.parts import refill
 from photochanger.adapters.storage.s3_client import PART_SECONDS, S3Client, to_the_end
 from photochanger.adapters.storage.s3_errors import MISSING, UNKNOWN_UPLOAD, S3Failed
 from photochanger.adapters.storage.store import StorageUnavailable
-from photochanger.core.limits import PART_BYTES
+from photochanger.core.limits import KIB, PART_BYTES
 
 _CLEANING_SECONDS = 2.0
+_SEND_BYTES = 256 * KIB
 
 
 class Upload:
@@ -149,18 +150,12 @@ async def _checksum(data: memoryview) -> str:
     return b64encode(digest).decode()
 
 
-class _Body(io.RawIOBase):
-    """A part as a file, without copying it whole."""
+class _Body:
+    """A part as botocore wants a file, and as aiohttp sends it without a thread for every 64 KiB."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
@@ -170,8 +165,12 @@ class _Body(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, target: Any) -> int:
-        taken = self._data[self._at : self._at + len(target)]
-        target[: len(taken)] = taken
+    def read(self, size: int = -1) -> bytes:
+        """A copy: the connection may still hold it when the part's memory is used again."""
+        taken = bytes(self._data[self._at :] if size < 0 else self._data[self._at : self._at + size])
         self._at += len(taken)
-        return len(taken)
+        return taken
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := self.read(_SEND_BYTES):
+            yield chunk
