@@ -39,7 +39,7 @@ from tests.support.database import databases, fresh_database
 
 SMALL = {
     *("slots", "slot_versions", "settings", "accounts", "runners"),
-    *("prices", "alerts", "alert_messages", "stats_progress"),
+    *("prices", "alerts", "alert_messages", "stats_progress", "seen_time"),
 }
 """Tables of which a studio has some dozens of rows."""
 PAGE = 1_000

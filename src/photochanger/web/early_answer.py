@@ -13,9 +13,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.types.asgi_types import HTTPReceiveMessage
 
-from photochanger.core.limits import MIB
+from photochanger.core.limits import KIB, MIB
 from photochanger.web.context import header
 
+_CATCH_UP_SECONDS = 0.1
 _DRAIN_SECONDS = 2.0
 _DRAIN_BYTES = 64 * MIB
 
@@ -65,10 +66,13 @@ class _Exchange:
             await self._send(message)
 
     async def _catch_up(self) -> None:
-        """Takes what is here already: a line end behind the final boundary must not cost the connection."""
+        """A line end that comes behind the final boundary must not cost the connection."""
+        taken = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(0):
-                await self.receive()
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                while not self._body_ended and taken < KIB:
+                    message = await self.receive()
+                    taken += len(message["body"]) if message["type"] == "http.request" else 0
 
     async def _drain(self) -> None:
         dropped = 0
