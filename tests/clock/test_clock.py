@@ -71,6 +71,23 @@ async def test_a_clock_that_jumped_hides_at_once_and_deletes_nothing_until_it_is
     assert await product.stored_files() == []
 
 
+async def test_a_clock_that_jumps_during_a_sweep_deletes_no_more_than_was_over(product: Product, monkeypatch):
+    await send(product)
+    over = await product.stored_files()
+    product.clock.advance(**DAYS_LATER)
+    await send(product)
+    kept = [file for file in await product.stored_files() if file not in over]
+    delete = product.parts.store.delete
+
+    async def jump_and_delete(key: str) -> None:
+        product.clock.jump(**DAYS_LATER)
+        await delete(key)
+
+    monkeypatch.setattr(product.parts.store, "delete", jump_and_delete)
+    assert (await product.parts.retention.evict_expired()).count == len(over)
+    assert await product.stored_files() == kept
+
+
 async def test_a_clock_that_is_set_right_again_needs_nobody(product: Product):
     await send(product)
     product.clock.jump(hours=-2)

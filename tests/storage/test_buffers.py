@@ -104,10 +104,10 @@ class Senders:
         self._lines: dict[str, asyncio.Queue[bytes | None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def begin(self, *names: str) -> None:
+    async def begin(self, *names: str, size: int | None = None) -> None:
         for name in names:
             self._lines[name] = asyncio.Queue()
-            self._tasks.append(asyncio.create_task(self._upload(name)))
+            self._tasks.append(asyncio.create_task(self._upload(name, size)))
         await rest()
 
     async def send(self, name: str, size: int) -> None:
@@ -119,13 +119,13 @@ class Senders:
             self._lines[name].put_nowait(None)
         await rest()
 
-    async def _upload(self, name: str) -> None:
+    async def _upload(self, name: str, size: int | None) -> None:
         async def chunks():
             while (chunk := await self._lines[name].get()) is not None:
                 yield chunk
 
         try:
-            async with self.buffers.lend() as loan:
+            async with self.buffers.lend(size) as loan:
                 self.order.append(name)
                 async for chunk in loan.watch(chunks()):
                     if chunk == b"x":
@@ -215,3 +215,16 @@ async def test_what_is_taken_goes_to_who_came_last_and_what_is_given_back_to_who
     assert senders.order == ["a", "b", "f", "e"]
     await senders.end("f", "e")
     assert senders.order == ["a", "b", "f", "e", "c", "d"]
+
+
+async def test_what_is_taken_and_too_small_for_who_came_last_goes_to_who_came_first(senders):
+    await senders.begin("a", "b", "c", size=300)
+    await senders.begin("d", size=300)
+    for name in "bcd":
+        await senders.send(name, 1)
+    await senders.begin("e", size=300)
+    await senders.begin("f")
+    senders.clock.advance(seconds=2)
+    await rest()
+    assert senders.told == {"a": "upload-too-slow"}
+    assert senders.order == ["a", "b", "c", "d", "e"]

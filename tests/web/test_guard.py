@@ -217,6 +217,15 @@ async def test_half_a_head_behind_a_request_waits_for_its_answer():
         assert (await wire.receive()).status == 408
 
 
+async def test_a_line_end_behind_a_body_begins_no_request():
+    async with serving_app(kit_app(count), Hasty) as port, connected(port) as wire:
+        for pause in (2 * Hasty.head_seconds, 0):
+            await wire.send(POST + b"Content-Length: 3\r\n\r\nabc")
+            assert (await wire.receive()).status == 200
+            await wire.send_bytewise(b"\r\n")
+            await asyncio.sleep(pause)
+
+
 async def test_garbage_behind_a_request_does_not_take_its_answer(port):
     async with connected(port) as wire:
         await wire.send(GET.replace(b"/hello", b"/slow") + b"\r\n\x16\x03\x01")

@@ -63,12 +63,12 @@ class Guard(HttpToolsProtocol):
 
     def _take_head(self, data: bytes) -> bytes:
         """What is left behind the head, which is given on when it is whole."""
-        if self._began is None:
+        seen = len(self._head)
+        self._head += data
+        if self._began is None and self._head.strip(b"\r\n"):  # some end a body with a line end too many, and pause
             self._began = _clock.monotonic()
             self._unset_keepalive_if_required()
             self._expire_in(self.head_seconds)
-        seen = len(self._head)
-        self._head += data
         start = _BLANK_LINES.match(self._head).end()  # type: ignore[union-attr]  # it matches everything
         end = self._head.find(b"\r\n\r\n", max(start, seen - 3))
         status = _refusal_of(self._head, seen, start, end)

@@ -39,7 +39,9 @@ _QUICK_SECONDS = 0.8
 _WATCH = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 2500}
 """A line is cut on which the other end acknowledges nothing for three seconds, not even the kernel's probes.
 
-Shorter would cut lines that are only crowded. Where a system lacks an option, a silent line is a vendor that hangs.
+Shorter would cut lines that are only crowded. Linux also cuts one whose other end acknowledges but has no room: who
+reads nothing of a large photo for so long is told as silent, too. Where a system lacks an option, a silent line is
+a vendor that hangs.
 """
 _CHUNK_BYTES = 256 * KIB
 _MAY_BE_PACKED = {"gzip", "x-gzip", "deflate"}

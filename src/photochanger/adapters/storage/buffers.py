@@ -135,10 +135,11 @@ class PartBuffers:
     def _give_back(self, size: int, *, newest_first: bool = False) -> None:
         """Of a crowd that does not send, who came last is the likeliest to do."""
         self._left += size
-        self._call_next(newest_first=newest_first)
+        if newest_first:
+            self._call_next(-1)
+        self._call_next()
 
-    def _call_next(self, *, newest_first: bool = False) -> None:
-        end = -1 if newest_first else 0
+    def _call_next(self, end: int = 0) -> None:
         while self._waiting and self._left >= self._waiting[end][1]:
             turn, wanted = self._waiting[end]
             del self._waiting[end]

@@ -53,14 +53,15 @@ class Retention:
         What cannot be deleted now is passed over, and tried again by the next sweep. Raises where the clock moved.
         """
         await self._clock_watch.insist()
-        return await self._sweep(slot_id, limit)
+        return await self._sweep(self._clock.now(), slot_id, limit)
 
-    async def _sweep(self, slot_id: str | None = None, limit: int = 10_000) -> Evicted:
+    async def _sweep(self, now: datetime, slot_id: str | None = None, limit: int = 10_000) -> Evicted:
+        """What was over `now`, when the clock was looked at: it may move before the end."""
         total, failed = Evicted(), list[UUID]()
         while total.count < limit and len(failed) < _MOST_FAILURES:
             async with self._database.read() as session:
                 media = MediaRepository(session)
-                due = await media.list_due(self._clock.now(), limit=_BATCH, slot_id=slot_id, but_not=failed)
+                due = await media.list_due(now, limit=_BATCH, slot_id=slot_id, but_not=failed)
             if not due:
                 break
             failed += await self._evict(due, total)
@@ -86,7 +87,7 @@ class Retention:
                 removed = await jobs_in(session).remove_results(slot_id, now)
                 await MediaRepository(session).expire_slot(slot_id, _whole(now))
             await record(session, self._clock, actor, "slot.cleaned", slot_id, {"removed_results": removed})
-        evicted = await self._sweep(slot_id)
+        evicted = await self._sweep(now, slot_id)
         return CleanupDocument(evicted.count, evicted.freed_bytes)
 
     async def set_hidden(self, job_id: UUID, actor: Actor, *, hidden: bool) -> Job:
