@@ -126,7 +126,7 @@ class Interrupted(Unavailable):
 
 
 class Silent(Interrupted):
-    """The other end acknowledges nothing any more: the line is cut, not the vendor slow."""
+    """The other end acknowledges nothing any more, or has no room for the photo: as good as a cut line."""
 
 
 class NoImage(ProviderError):
