@@ -88,6 +88,20 @@ async def test_a_clock_that_jumps_during_a_sweep_deletes_no_more_than_was_over(p
     assert await product.stored_files() == kept
 
 
+async def test_a_clock_that_jumps_while_it_is_reconciled_deletes_no_upload_that_goes_on(product: Product, monkeypatch):
+    await lone_object(product)
+    moved = ClockWatch.moved
+
+    async def trusted_and_jumped(watch: ClockWatch) -> timedelta | None:
+        found = await moved(watch)
+        product.clock.jump(**DAYS_LATER)
+        return found
+
+    monkeypatch.setattr(ClockWatch, "moved", trusted_and_jumped)
+    assert (await product.parts.reconciler.reconcile(whole_store=True)).objects_deleted == 0
+    assert len(await product.stored_files()) == 1
+
+
 async def test_a_clock_that_is_set_right_again_needs_nobody(product: Product):
     await send(product)
     product.clock.jump(hours=-2)

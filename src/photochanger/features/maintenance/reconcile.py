@@ -69,15 +69,15 @@ class Reconciler:
 
         While the clock is in doubt, only jobs of this machine's dead processes are closed: a free lock proves it.
         """
-        done = Reconciled()
+        done, now = Reconciled(), self._clock.now()  # one time for all: the clock may move after it was looked at
         is_trusted = await self._clock_watch.moved() is None
-        dead = await self._close_dead(done, is_trusted=is_trusted)
+        dead = await self._close_dead(now, done, is_trusted=is_trusted)
         if not is_trusted:
             return done
-        await self._forget_claims(_LONG if whole_store else _RECENT)
-        await self._abort_uploads(dead, done)
+        await self._forget_claims(now, _LONG if whole_store else _RECENT)
+        await self._abort_uploads(now, dead, done)
         if dead or whole_store:
-            await self._delete_orphans(dead, done)
+            await self._delete_orphans(now, dead, done)
         if whole_store:
             await self._report_missing(done)
         if dead:
@@ -89,12 +89,13 @@ class Reconciler:
 
     async def close_interrupted(self) -> None:
         """What has to be true before the first request: no job of a dead process runs. Walks nothing."""
-        await self._close_dead(Reconciled(), is_trusted=await self._clock_watch.moved() is None)
+        now = self._clock.now()
+        await self._close_dead(now, Reconciled(), is_trusted=await self._clock_watch.moved() is None)
 
-    async def _close_dead(self, done: Reconciled, *, is_trusted: bool) -> list[str]:
+    async def _close_dead(self, now: datetime, done: Reconciled, *, is_trusted: bool) -> list[str]:
         """The dead, whose jobs are closed, like those long past their time where the clock can be trusted."""
         dead = await self._runners.list_dead(by_heartbeat=is_trusted)
-        overdue = self._clock.now() - JOB_GRACE if is_trusted else _NEVER
+        overdue = now - JOB_GRACE if is_trusted else _NEVER
         while await self._close_some_jobs(dead, overdue, done) == _CLOSED_AT_ONCE:
             pass
         return dead
@@ -124,21 +125,19 @@ class Reconciler:
             self._notices.publish(f"job:{job_id}")
         return len(closed)
 
-    async def _forget_claims(self, back: timedelta) -> None:
-        now = self._clock.now()
+    async def _forget_claims(self, now: datetime, back: timedelta) -> None:
         async with self._database.write() as session:
             await jobs_in(session).delete_dead_claims(now, since=now - back)
 
-    async def _abort_uploads(self, dead: list[str], done: Reconciled) -> None:
-        now = self._clock.now()
+    async def _abort_uploads(self, now: datetime, dead: list[str], done: Reconciled) -> None:
         async for upload in self._store.open_uploads():
             if runner_of(upload.key) in dead or upload.started_at < now - UPLOAD_GRACE:
                 await self._store.abort(upload)
                 done.uploads_aborted += 1
 
-    async def _delete_orphans(self, dead: list[str], done: Reconciled) -> None:
+    async def _delete_orphans(self, now: datetime, dead: list[str], done: Reconciled) -> None:
         """Objects that no row names: of a dead process at once, of others after the grace hour."""
-        oldest = self._clock.now() - OBJECT_GRACE
+        oldest = now - OBJECT_GRACE
         async for batch in _batches(self._store.list()):
             suspects = [
                 found.key
